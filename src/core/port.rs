@@ -1,0 +1,59 @@
+//! The two ports of the core: [`Host`] answers questions about the proxy and the stream in hand, [`Sink`] takes metrics.
+//!
+//! The core owns these traits and knows no implementation: the module implements them over the proxy-wasm ABI,
+//! tests and the command line over a model of a proxy.
+
+/// Handle of an expression that a [`Host`] has compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExprId(pub u32);
+
+/// Handle of a metric that a [`Sink`] has defined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetricId(pub u32);
+
+/// The kinds of metric a proxy-wasm host can define (proxy-wasm ABI 0.2.1, `proxy_define_metric`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Only grows.
+    Counter,
+    /// Holds the last value set.
+    Gauge,
+    /// Counts values in buckets.
+    Histogram,
+}
+
+/// The host refused an expression: it does not parse, or calls a function the host does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused;
+
+/// A host call did not succeed; the payload is the host's status (proxy-wasm ABI 0.2.1, `proxy_status_t`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failed(pub u32);
+
+/// What the core asks of the proxy.
+pub trait Host {
+    /// Compiles a CEL expression over Envoy's attributes; only called while configuring.
+    fn compile(&mut self, expression: &str) -> Result<ExprId, Refused>;
+
+    /// Evaluates an expression for the stream in hand and appends the value to `out`, in the encoding of
+    /// [`crate::attribute::decode`]. An error leaves `out` as it was.
+    fn evaluate(&mut self, expression: ExprId, out: &mut Vec<u8>) -> Result<(), Failed>;
+
+    /// A value of the proxy's own node metadata, such as `["LABELS", "app"]`; only called while configuring.
+    fn node_metadata(&mut self, path: &[&str]) -> Option<Vec<u8>>;
+
+    /// Publishes a derived attribute of the stream in hand as filter state `wasm.NAME`.
+    fn publish(&mut self, name: &str, value: &[u8]) -> Result<(), Failed>;
+}
+
+/// What the core tells the proxy's statistics.
+pub trait Sink {
+    /// Defines a metric by its full stat name, labels encoded inside.
+    fn define(&mut self, kind: MetricKind, name: &str) -> Result<MetricId, Failed>;
+
+    /// Adds to a counter, or moves a gauge by `delta`.
+    fn increment(&mut self, metric: MetricId, delta: i64) -> Result<(), Failed>;
+
+    /// Sets a gauge, or adds one value to a histogram.
+    fn record(&mut self, metric: MetricId, value: u64) -> Result<(), Failed>;
+}
