@@ -42,6 +42,10 @@ pub trait Host {
     /// A value of the proxy's own node metadata, such as `["LABELS", "app"]`; only called while configuring.
     fn node_metadata(&mut self, path: &[&str]) -> Option<Vec<u8>>;
 
+    /// Announces that a derived attribute holds text, so that `== 'x'` works on it wherever it is read; only called
+    /// while configuring. A host that cannot be told answers with an error, which costs nothing but the type.
+    fn declare(&mut self, name: &str) -> Result<(), Failed>;
+
     /// Publishes a derived attribute of the stream in hand as filter state `wasm.NAME`.
     fn publish(&mut self, name: &str, value: &[u8]) -> Result<(), Failed>;
 }

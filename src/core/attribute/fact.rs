@@ -1,0 +1,112 @@
+//! The table of facts: each a CEL expression over Envoy's attributes (Envoy documentation, "Attributes").
+//!
+//! One absent attribute makes a whole CEL list fail, so every expression here guards itself and yields `''` for absent.
+
+/// One fact about a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fact {
+    /// 0 unspecified, 1 inbound, 2 outbound.
+    ListenerDirection,
+    /// The Host or `:authority` header.
+    Host,
+    /// The request's `content-type` header.
+    ContentType,
+    /// HTTP status sent downstream; absent when there was no response.
+    ResponseCode,
+    /// gRPC status from trailers, headers or the HTTP status.
+    GrpcStatus,
+    /// Bit mask of response flags.
+    ResponseFlags,
+    /// Name of the matched route.
+    RouteName,
+    /// Name of the chosen upstream cluster.
+    ClusterName,
+    /// First entry of the cluster's Istio service list, a map of `host`, `name`, `namespace`.
+    ClusterService,
+    /// First URI SAN of the local certificate towards the client.
+    DownstreamLocalSan,
+    /// First URI SAN of the client's certificate.
+    DownstreamPeerSan,
+    /// First URI SAN of the local certificate towards the upstream.
+    UpstreamLocalSan,
+    /// First URI SAN of the upstream's certificate.
+    UpstreamPeerSan,
+    /// Nanoseconds from the first byte in to the last byte out; absent when the stream did not complete.
+    Duration,
+    /// Bytes of request headers, body and trailers.
+    RequestBytes,
+    /// Bytes of response headers, body and trailers.
+    ResponseBytes,
+}
+
+/// How many facts there are.
+pub const FACT_COUNT: usize = TABLE.len();
+
+/// Every fact and the expression that yields it, in the order of [`Fact`].
+pub const TABLE: [(Fact, &str); 16] = [
+    (Fact::ListenerDirection, "has(xds.listener_direction) ? xds.listener_direction : ''"),
+    (Fact::Host, "has(request.host) ? request.host : ''"),
+    (Fact::ContentType, "'content-type' in request.headers ? request.headers['content-type'] : ''"),
+    (Fact::ResponseCode, "has(response.code) ? response.code : ''"),
+    (Fact::GrpcStatus, "has(response.grpc_status) ? response.grpc_status : ''"),
+    (Fact::ResponseFlags, "has(response.flags) ? response.flags : ''"),
+    (Fact::RouteName, "has(xds.route_name) ? xds.route_name : ''"),
+    (Fact::ClusterName, "has(xds.cluster_name) ? xds.cluster_name : ''"),
+    (
+        Fact::ClusterService,
+        "has(xds.cluster_metadata) && has(xds.cluster_metadata.filter_metadata.istio) \
+         && has(xds.cluster_metadata.filter_metadata.istio.services) \
+         && size(xds.cluster_metadata.filter_metadata.istio.services) > 0 \
+         ? xds.cluster_metadata.filter_metadata.istio.services[0] : ''",
+    ),
+    (
+        Fact::DownstreamLocalSan,
+        "has(connection.uri_san_local_certificate) ? connection.uri_san_local_certificate : ''",
+    ),
+    (
+        Fact::DownstreamPeerSan,
+        "has(connection.uri_san_peer_certificate) ? connection.uri_san_peer_certificate : ''",
+    ),
+    (
+        Fact::UpstreamLocalSan,
+        "has(upstream.uri_san_local_certificate) ? upstream.uri_san_local_certificate : ''",
+    ),
+    (
+        Fact::UpstreamPeerSan,
+        "has(upstream.uri_san_peer_certificate) ? upstream.uri_san_peer_certificate : ''",
+    ),
+    (Fact::Duration, "has(request.duration) ? request.duration : ''"),
+    (Fact::RequestBytes, "has(request.total_size) ? request.total_size : ''"),
+    (Fact::ResponseBytes, "has(response.total_size) ? response.total_size : ''"),
+];
+
+// === impl Fact ===
+
+impl Fact {
+    /// Position in [`TABLE`].
+    pub fn index(self) -> usize {
+        self as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_the_order_of_the_enum() {
+        for (position, (fact, _)) in TABLE.iter().enumerate() {
+            assert_eq!(fact.index(), position);
+        }
+    }
+
+    #[test]
+    fn every_fact_guards_itself() {
+        for (fact, expression) in TABLE {
+            assert!(
+                expression.ends_with(": ''"),
+                "{fact:?} yields nothing for an absent attribute"
+            );
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Reads fields out of a JSON object and tells every problem with its path.
+
+use crate::diag::{Diagnostic, suggestion};
+use serde_json::{Map, Value};
+
+/// What an object may hold.
+pub(super) struct Schema {
+    /// Field names as documented (snake case), sorted.
+    pub allowed: &'static [&'static str],
+    /// Fields of the contract that this version does not serve yet, sorted.
+    pub not_yet: &'static [&'static str],
+}
+
+/// One JSON object under reading. Wrong values are reported and read as absent.
+pub(super) struct Fields<'v, 'd> {
+    path: String,
+    object: Option<&'v Map<String, Value>>,
+    diagnostics: &'d mut Vec<Diagnostic>,
+}
+
+/// A value and the path that leads to it.
+pub(super) type Located<'v> = (String, &'v Value);
+
+// === impl Fields ===
+
+impl<'v, 'd> Fields<'v, 'd> {
+    /// Opens an object and reports unknown fields.
+    pub fn open(
+        (path, value): Located<'v>,
+        schema: &Schema,
+        diagnostics: &'d mut Vec<Diagnostic>,
+    ) -> Self {
+        let object = value.as_object();
+        let mut fields = Self { path, object, diagnostics };
+        if object.is_none() {
+            let path = fields.here();
+            fields.report(path, format!("found {}, expected an object", describe(value)));
+        }
+        fields.check_names(schema);
+        fields
+    }
+
+    /// A string.
+    pub fn string(&mut self, name: &str) -> Option<String> {
+        let (path, value) = self.get(name)?;
+        match value {
+            Value::String(text) => Some(text.clone()),
+            other => self.mismatch(path, other, "a string"),
+        }
+    }
+
+    /// `true` or `false`.
+    pub fn boolean(&mut self, name: &str) -> Option<bool> {
+        let (path, value) = self.get(name)?;
+        match value {
+            Value::Bool(flag) => Some(*flag),
+            other => self.mismatch(path, other, "true or false"),
+        }
+    }
+
+    /// One of `names`, or its position as a number (protobuf JSON); yields the position.
+    pub fn choice(&mut self, name: &str, names: &[&str]) -> Option<usize> {
+        let (path, value) = self.get(name)?;
+        let position = match value {
+            Value::String(text) => names.iter().position(|n| n == text),
+            Value::Number(number) => {
+                number.as_u64().and_then(|n| usize::try_from(n).ok()).filter(|n| *n < names.len())
+            }
+            _ => None,
+        };
+        if position.is_none() {
+            let hint = suggestion(value.as_str().unwrap_or_default(), names.iter().copied());
+            let found = describe(value);
+            self.report(path, format!("found {found}, expected {}{hint}", names.join(" or ")));
+        }
+        position
+    }
+
+    /// The elements of a list; empty when absent.
+    pub fn list(&mut self, name: &str) -> Vec<Located<'v>> {
+        let Some((path, value)) = self.get(name) else { return Vec::new() };
+        let Value::Array(items) = value else {
+            self.mismatch::<()>(path, value, "a list");
+            return Vec::new();
+        };
+        items.iter().enumerate().map(|(i, item)| (format!("{path}[{i}]"), item)).collect()
+    }
+
+    /// A list of strings; empty when absent.
+    pub fn strings(&mut self, name: &str) -> Vec<String> {
+        self.list(name)
+            .into_iter()
+            .filter_map(|(path, item)| match item {
+                Value::String(text) => Some(text.clone()),
+                other => self.mismatch(path, other, "a string"),
+            })
+            .collect()
+    }
+
+    /// An object of strings, sorted by name; empty when absent.
+    pub fn string_map(&mut self, name: &str) -> Vec<(String, String)> {
+        let Some((path, value)) = self.get(name) else { return Vec::new() };
+        let Value::Object(map) = value else {
+            self.mismatch::<()>(path, value, "an object");
+            return Vec::new();
+        };
+        map.iter()
+            .filter_map(|(key, item)| match item {
+                Value::String(text) => Some((key.clone(), text.clone())),
+                other => self.mismatch(format!("{path}.{key}"), other, "a string"),
+            })
+            .collect()
+    }
+
+    /// A field whose value does not matter beyond its kind.
+    pub fn tolerated(&mut self, name: &str, accepts: fn(&Value) -> bool, expected: &str) {
+        if let Some((path, value)) = self.get(name)
+            && !accepts(value)
+        {
+            self.mismatch::<()>(path, value, expected);
+        }
+    }
+
+    /// Path of a field of this object.
+    pub fn path_of(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+
+    /// `null` counts as absent, as in protobuf JSON.
+    fn get(&self, name: &str) -> Option<Located<'v>> {
+        let object = self.object?;
+        let (key, value) =
+            object.get_key_value(name).or_else(|| object.get_key_value(camel(name).as_str()))?;
+        (!value.is_null()).then(|| (self.path_of(key), value))
+    }
+
+    fn check_names(&mut self, schema: &Schema) {
+        for key in self.object.into_iter().flat_map(Map::keys) {
+            let is = |name: &&&str| **name == key || camel(name) == *key;
+            if schema.not_yet.iter().any(|n| is(&n)) {
+                self.report(self.path_of(key), "not supported yet by this version".to_owned());
+            } else if !schema.allowed.iter().any(|n| is(&n)) {
+                let hint = suggestion(key, schema.allowed.iter().copied());
+                let allowed = schema.allowed.join(", ");
+                self.report(self.path_of(key), format!("unknown field{hint}; allowed: {allowed}"));
+            } else if *key != camel(key) && self.object.is_some_and(|o| o.contains_key(&camel(key)))
+            {
+                let twin = camel(key);
+                self.report(self.path_of(key), format!("also given as \"{twin}\", keep one"));
+            }
+        }
+    }
+
+    fn here(&self) -> String {
+        if self.path.is_empty() { "configuration".to_owned() } else { self.path.clone() }
+    }
+
+    fn mismatch<T>(&mut self, path: String, found: &Value, expected: &str) -> Option<T> {
+        self.report(path, format!("found {}, expected {expected}", describe(found)));
+        None
+    }
+
+    fn report(&mut self, path: String, message: String) {
+        self.diagnostics.push(Diagnostic::error(path, message));
+    }
+}
+
+/// What a value is, for a person.
+fn describe(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(flag) => flag.to_string(),
+        Value::Number(number) => format!("the number {number}"),
+        Value::String(text) => format!("the string \"{}\"", shorten(text)),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+    }
+}
+
+fn shorten(text: &str) -> String {
+    const LONGEST: usize = 40;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// `tags_to_remove` -> `tagsToRemove`.
+fn camel(name: &str) -> String {
+    let mut upper = false;
+    let mut out = String::with_capacity(name.len());
+    for c in name.chars() {
+        match c {
+            '_' => upper = true,
+            c if upper => {
+                out.extend(c.to_uppercase());
+                upper = false;
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}

@@ -1,0 +1,135 @@
+//! The plugin configuration: JSON text -> [`raw`] (structure) -> [`validate`] (meaning) -> [`Config`].
+//!
+//! Sources: Istio's AttributeGen and stats `PluginConfig`; field names are accepted as written there (`tags_to_remove`)
+//! and as protobuf JSON writes them (`tagsToRemove`).
+
+mod fields;
+mod raw;
+mod validate;
+
+use crate::diag::{Diagnostic, Severity};
+use crate::port::MetricKind;
+
+/// What the operator means.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Derived attributes, in order.
+    pub attributes: Vec<Attribute>,
+    /// Custom metrics, in order, each name once.
+    pub definitions: Vec<Definition>,
+    /// Changes to metrics, in order.
+    pub metrics: Vec<Override>,
+    /// Whether `destination_service` stays unknown rather than taking the Host header.
+    pub disable_host_header_fallback: bool,
+    /// Whose point of view the labels take.
+    pub reporter: ReporterMode,
+    /// Whether Istio's standard metrics are emitted at all.
+    pub standard_metrics: bool,
+    /// Whether anything that would be left out refuses the configuration instead.
+    pub strict: bool,
+    /// How stat names are built.
+    pub stat_names: StatNames,
+}
+
+/// A derived attribute (AttributeGen).
+#[derive(Debug, PartialEq, Eq)]
+pub struct Attribute {
+    /// Name, without a `.`; published as filter state `wasm.NAME`.
+    pub name: String,
+    /// When it is evaluated.
+    pub phase: Phase,
+    /// The first entry whose condition is true gives the value.
+    pub entries: Vec<Entry>,
+}
+
+/// One entry of `match`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// CEL condition; empty is always true.
+    pub condition: String,
+    /// Value of the attribute.
+    pub value: String,
+}
+
+/// When an attribute is evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// When the request headers arrive.
+    OnRequest,
+    /// When the stream is logged.
+    AfterResponse,
+}
+
+/// A custom metric.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// Name without the prefix.
+    pub name: String,
+    /// CEL expression of the value.
+    pub value: String,
+    /// Counter, gauge or histogram.
+    pub kind: MetricKind,
+}
+
+/// One entry of `metrics`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Override {
+    /// Metric name without the prefix; empty means all.
+    pub name: String,
+    /// Label name and CEL expression, sorted by name.
+    pub dimensions: Vec<(String, String)>,
+    /// Labels to take away.
+    pub tags_to_remove: Vec<String>,
+    /// Whether the metric is not emitted.
+    pub drop: bool,
+}
+
+/// Value of `reporter`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReporterMode {
+    /// By listener direction: inbound reports as destination, everything else as source.
+    ByDirection,
+    /// A waypoint (`SERVER_GATEWAY`).
+    ServerGateway,
+}
+
+/// How stat names are built: `tag<value_separator>value<field_separator>...prefix_metric`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct StatNames {
+    /// Prefix of metric names, `istio`.
+    pub prefix: String,
+    /// Between fields, `;.;`.
+    pub field_separator: String,
+    /// Between label name and value, `=.=`.
+    pub value_separator: String,
+}
+
+// === impl StatNames ===
+
+impl Default for StatNames {
+    fn default() -> Self {
+        Self {
+            prefix: "istio".to_owned(),
+            field_separator: ";.;".to_owned(),
+            value_separator: "=.=".to_owned(),
+        }
+    }
+}
+
+/// Reads a configuration; the second part of the result are warnings.
+///
+/// # Errors
+/// Every problem found, when any of them is an error.
+pub fn parse(text: &[u8]) -> Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let mut diagnostics = Vec::new();
+    let raw = raw::read(text, &mut diagnostics);
+    let config = validate::validate(raw, &mut diagnostics);
+    if diagnostics.iter().any(|d| d.severity == Severity::Error) {
+        Err(diagnostics)
+    } else {
+        Ok((config, diagnostics))
+    }
+}
+
+#[cfg(test)]
+mod tests;

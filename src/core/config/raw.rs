@@ -1,0 +1,183 @@
+//! The configuration as it is written: structure and types, nothing else.
+
+use super::fields::{Fields, Located, Schema};
+use crate::diag::Diagnostic;
+use serde_json::Value;
+
+#[derive(Debug, Default)]
+pub(super) struct RawConfig {
+    pub attributes: Vec<RawAttribute>,
+    pub definitions: Vec<RawDefinition>,
+    pub metrics: Vec<RawOverride>,
+    pub disable_host_header_fallback: Option<bool>,
+    pub reporter: Option<usize>,
+    pub standard_metrics: Option<bool>,
+    pub strict: Option<bool>,
+    pub stat_prefix: Option<String>,
+    pub field_separator: Option<String>,
+    pub value_separator: Option<String>,
+}
+
+#[derive(Debug)]
+pub(super) struct RawAttribute {
+    pub path: String,
+    pub output_attribute: Option<String>,
+    pub phase: Option<usize>,
+    pub entries: Vec<RawEntry>,
+}
+
+#[derive(Debug)]
+pub(super) struct RawEntry {
+    pub path: String,
+    pub condition: Option<String>,
+    pub value: Option<String>,
+}
+
+#[derive(Debug)]
+pub(super) struct RawDefinition {
+    pub path: String,
+    pub name: Option<String>,
+    pub value: Option<String>,
+    pub kind: Option<usize>,
+}
+
+#[derive(Debug)]
+pub(super) struct RawOverride {
+    pub path: String,
+    pub name: Option<String>,
+    pub dimensions: Vec<(String, String)>,
+    pub tags_to_remove: Vec<String>,
+    pub drop: Option<bool>,
+}
+
+/// Values of `attributes[].phase`.
+pub(super) const PHASES: &[&str] = &["PHASE_UNSPECIFIED", "ON_REQUEST", "AFTER_RESPONSE"];
+/// Values of `reporter`.
+pub(super) const REPORTERS: &[&str] = &["UNSPECIFIED", "SERVER_GATEWAY"];
+/// Values of `definitions[].type`.
+pub(super) const KINDS: &[&str] = &["COUNTER", "GAUGE", "HISTOGRAM"];
+
+const CONFIG: Schema = Schema {
+    allowed: &[
+        "attributes",
+        "debug",
+        "definitions",
+        "disable_host_header_fallback",
+        "field_separator",
+        "graceful_deletion_interval",
+        "max_peer_cache_size",
+        "metrics",
+        "reporter",
+        "rotation_interval",
+        "standard_metrics",
+        "stat_prefix",
+        "strict",
+        "value_separator",
+    ],
+    not_yet: &["limits", "metadata_exchange", "tcp_reporting_duration", "telemetry"],
+};
+const ATTRIBUTE: Schema = Schema {
+    allowed: &["match", "output_attribute", "phase"],
+    not_yet: &["openapi", "operations"],
+};
+const ENTRY: Schema = Schema { allowed: &["condition", "value"], not_yet: &[] };
+const DEFINITION: Schema = Schema { allowed: &["name", "type", "value"], not_yet: &[] };
+const OVERRIDE: Schema =
+    Schema { allowed: &["dimensions", "drop", "name", "tags_to_remove"], not_yet: &["match"] };
+
+/// Reads the text; problems are added to `diagnostics` and what they concern is left out.
+pub(super) fn read(text: &[u8], diagnostics: &mut Vec<Diagnostic>) -> RawConfig {
+    if text.trim_ascii().is_empty() {
+        return RawConfig::default();
+    }
+    match serde_json::from_slice::<Value>(text) {
+        Ok(value) => config(&value, diagnostics),
+        Err(error) => {
+            diagnostics.push(Diagnostic::error("configuration", format!("not JSON: {error}")));
+            RawConfig::default()
+        }
+    }
+}
+
+fn config(value: &Value, diagnostics: &mut Vec<Diagnostic>) -> RawConfig {
+    let mut fields = Fields::open((String::new(), value), &CONFIG, diagnostics);
+    fields.tolerated("debug", is_flag, "true or false");
+    fields.tolerated("max_peer_cache_size", is_number, "a number");
+    fields.tolerated("rotation_interval", is_duration, "a duration such as \"10s\"");
+    fields.tolerated("graceful_deletion_interval", is_duration, "a duration such as \"10s\"");
+    let attributes = fields.list("attributes");
+    let definitions = fields.list("definitions");
+    let metrics = fields.list("metrics");
+    let raw = RawConfig {
+        disable_host_header_fallback: fields.boolean("disable_host_header_fallback"),
+        reporter: fields.choice("reporter", REPORTERS),
+        standard_metrics: fields.boolean("standard_metrics"),
+        strict: fields.boolean("strict"),
+        stat_prefix: fields.string("stat_prefix"),
+        field_separator: fields.string("field_separator"),
+        value_separator: fields.string("value_separator"),
+        ..RawConfig::default()
+    };
+    RawConfig {
+        attributes: attributes.into_iter().map(|at| attribute(at, diagnostics)).collect(),
+        definitions: definitions.into_iter().map(|at| definition(at, diagnostics)).collect(),
+        metrics: metrics.into_iter().map(|at| metric(at, diagnostics)).collect(),
+        ..raw
+    }
+}
+
+fn attribute(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawAttribute {
+    let path = at.0.clone();
+    let mut fields = Fields::open(at, &ATTRIBUTE, diagnostics);
+    let output_attribute = fields.string("output_attribute");
+    let phase = fields.choice("phase", PHASES);
+    let entries = fields.list("match");
+    let entries = entries.into_iter().map(|at| entry(at, diagnostics)).collect();
+    RawAttribute { path, output_attribute, phase, entries }
+}
+
+fn entry(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawEntry {
+    let path = at.0.clone();
+    let mut fields = Fields::open(at, &ENTRY, diagnostics);
+    RawEntry { path, condition: fields.string("condition"), value: fields.string("value") }
+}
+
+fn definition(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawDefinition {
+    let path = at.0.clone();
+    let mut fields = Fields::open(at, &DEFINITION, diagnostics);
+    RawDefinition {
+        path,
+        name: fields.string("name"),
+        value: fields.string("value"),
+        kind: fields.choice("type", KINDS),
+    }
+}
+
+fn metric(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawOverride {
+    let path = at.0.clone();
+    let mut fields = Fields::open(at, &OVERRIDE, diagnostics);
+    RawOverride {
+        path,
+        name: fields.string("name"),
+        dimensions: fields.string_map("dimensions"),
+        tags_to_remove: fields.strings("tags_to_remove"),
+        drop: fields.boolean("drop"),
+    }
+}
+
+/// Old configurations carry `debug: "false"`.
+fn is_flag(value: &Value) -> bool {
+    value.is_boolean() || matches!(value.as_str(), Some("true" | "false"))
+}
+
+/// Protobuf JSON writes integers as numbers or as strings.
+fn is_number(value: &Value) -> bool {
+    value.as_u64().is_some() || value.as_str().is_some_and(|text| text.parse::<u64>().is_ok())
+}
+
+fn is_duration(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| {
+        text.strip_suffix('s')
+            .is_some_and(|seconds| seconds.parse::<f64>().is_ok_and(f64::is_finite))
+    })
+}

@@ -1,0 +1,268 @@
+//! Every diagnostic of the configuration's structure and meaning, word by word.
+
+use super::*;
+
+#[track_caller]
+fn refused(text: &str, expected: &[&str]) {
+    let lines: Vec<String> =
+        parse(text.as_bytes()).unwrap_err().iter().map(ToString::to_string).collect();
+    assert_eq!(lines, expected);
+}
+
+#[track_caller]
+fn warned(text: &str, expected: &[&str]) -> Config {
+    let (config, warnings) = parse(text.as_bytes()).unwrap();
+    let lines: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(lines, expected);
+    config
+}
+
+#[track_caller]
+fn accepted(text: &str) -> Config {
+    warned(text, &[])
+}
+
+#[test]
+fn nothing_is_the_default_configuration() {
+    let config = accepted("");
+    assert_eq!(config, accepted("{}"));
+    assert_eq!(config, accepted(" \n"));
+    assert!(config.standard_metrics && !config.strict && !config.disable_host_header_fallback);
+    assert_eq!(config.reporter, ReporterMode::ByDirection);
+    assert_eq!(config.stat_names, StatNames::default());
+}
+
+#[test]
+fn text_that_is_not_json_is_refused_with_its_place() {
+    refused("{", &["configuration: not JSON: EOF while parsing an object at line 1 column 1"]);
+    refused("[]", &["configuration: found a list, expected an object"]);
+    refused("\u{1}", &["configuration: not JSON: expected value at line 1 column 1"]);
+}
+
+#[test]
+fn an_unknown_field_is_refused_with_the_nearest_name() {
+    refused(
+        r#"{"metrics":[{"nam":"x"}]}"#,
+        &[
+            "metrics[0].nam: unknown field (did you mean \"name\"?); allowed: dimensions, drop, name, tags_to_remove",
+        ],
+    );
+    refused(
+        r#"{"attributes":[{"output_attribute":"a","match":[{"value":"v","colour":1}]}]}"#,
+        &["attributes[0].match[0].colour: unknown field; allowed: condition, value"],
+    );
+    refused(
+        r#"{"definitions":[{"Name":"x","name":"y","value":"1"}]}"#,
+        &[
+            "definitions[0].Name: unknown field (did you mean \"name\"?); allowed: name, type, value",
+        ],
+    );
+}
+
+#[test]
+fn fields_of_later_versions_are_refused_rather_than_ignored() {
+    refused(
+        r#"{"telemetry":{},"limits":{},"metadata_exchange":{},"tcpReportingDuration":"5s",
+            "attributes":[{"output_attribute":"a","operations":[],"openapi":{}}],"metrics":[{"match":"true"}]}"#,
+        &[
+            "limits: not supported yet by this version",
+            "metadata_exchange: not supported yet by this version",
+            "tcpReportingDuration: not supported yet by this version",
+            "telemetry: not supported yet by this version",
+            "attributes[0].openapi: not supported yet by this version",
+            "attributes[0].operations: not supported yet by this version",
+            "metrics[0].match: not supported yet by this version",
+        ],
+    );
+}
+
+#[test]
+fn a_value_of_another_type_is_refused() {
+    refused(
+        r#"{"strict":"yes","attributes":{},"metrics":[{"drop":1,"dimensions":[],"tags_to_remove":["a",2],"name":null}]}"#,
+        &[
+            "attributes: found an object, expected a list",
+            "strict: found the string \"yes\", expected true or false",
+            "metrics[0].dimensions: found a list, expected an object",
+            "metrics[0].tags_to_remove[1]: found the number 2, expected a string",
+            "metrics[0].drop: found the number 1, expected true or false",
+        ],
+    );
+    refused(
+        r#"{"metrics":[{"dimensions":{"a":true}}, 5]}"#,
+        &[
+            "metrics[0].dimensions.a: found true, expected a string",
+            "metrics[1]: found the number 5, expected an object",
+        ],
+    );
+}
+
+#[test]
+fn a_long_value_is_shortened_in_the_message() {
+    let long = "x".repeat(60);
+    refused(
+        &format!(r#"{{"strict":"{long}"}}"#),
+        &[
+            "strict: found the string \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...\", expected true or false",
+        ],
+    );
+}
+
+#[test]
+fn enums_are_names_or_numbers() {
+    assert_eq!(accepted(r#"{"reporter":"SERVER_GATEWAY"}"#).reporter, ReporterMode::ServerGateway);
+    assert_eq!(accepted(r#"{"reporter":1}"#).reporter, ReporterMode::ServerGateway);
+    refused(
+        r#"{"reporter":"SERVER_GATEWAYS"}"#,
+        &[
+            "reporter: found the string \"SERVER_GATEWAYS\", expected UNSPECIFIED or SERVER_GATEWAY (did you mean \"SERVER_GATEWAY\"?)",
+        ],
+    );
+    refused(
+        r#"{"definitions":[{"name":"a","value":"1","type":7}]}"#,
+        &["definitions[0].type: found the number 7, expected COUNTER or GAUGE or HISTOGRAM"],
+    );
+    refused(
+        r#"{"attributes":[{"output_attribute":"a","phase":"ON_REQUESTS"}]}"#,
+        &[
+            "attributes[0].phase: found the string \"ON_REQUESTS\", expected PHASE_UNSPECIFIED or ON_REQUEST or AFTER_RESPONSE (did you mean \"ON_REQUEST\"?)",
+        ],
+    );
+}
+
+#[test]
+fn protobuf_json_names_mean_the_same() {
+    let config = accepted(
+        r#"{"disableHostHeaderFallback":true,"metrics":[{"tagsToRemove":["a"]}],
+            "attributes":[{"outputAttribute":"op","match":[{"value":"v"}]}]}"#,
+    );
+    assert!(config.disable_host_header_fallback);
+    assert_eq!(config.metrics[0].tags_to_remove, ["a"]);
+    assert_eq!(config.attributes[0].name, "op");
+    refused(
+        r#"{"disableHostHeaderFallback":true,"disable_host_header_fallback":false}"#,
+        &["disable_host_header_fallback: also given as \"disableHostHeaderFallback\", keep one"],
+    );
+}
+
+#[test]
+fn an_attribute_needs_a_usable_name() {
+    refused(
+        r#"{"attributes":[{},{"output_attribute":"a.b"},{"output_attribute":""},{"output_attribute":"request"}]}"#,
+        &[
+            "attributes[0].output_attribute: missing, expected the attribute's name",
+            "attributes[1].output_attribute: found \"a.b\", expected letters, digits, `_` and `-` without a `.`",
+            "attributes[2].output_attribute: found \"\", expected letters, digits, `_` and `-` without a `.`",
+            "attributes[3].output_attribute: found \"request\", which is the name of an Envoy attribute, choose another",
+        ],
+    );
+    refused(
+        r#"{"attributes":[{"output_attribute":"a","match":[{"condition":"true"}]}]}"#,
+        &["attributes[0].match[0].value: missing, expected the attribute's value"],
+    );
+}
+
+#[test]
+fn attributes_keep_their_order_and_phase() {
+    let config = accepted(
+        r#"{"attributes":[
+            {"output_attribute":"a","phase":"ON_REQUEST","match":[{"condition":"c1","value":"1"},{"value":"2"}]},
+            {"output_attribute":"b","phase":"AFTER_RESPONSE"},
+            {"output_attribute":"c","phase":"PHASE_UNSPECIFIED"}]}"#,
+    );
+    let phases: Vec<Phase> = config.attributes.iter().map(|a| a.phase).collect();
+    assert_eq!(phases, [Phase::OnRequest, Phase::AfterResponse, Phase::AfterResponse]);
+    let conditions: Vec<&str> =
+        config.attributes[0].entries.iter().map(|e| e.condition.as_str()).collect();
+    assert_eq!(conditions, ["c1", ""]);
+}
+
+#[test]
+fn a_definition_that_cannot_be_used_is_left_out() {
+    let config = warned(
+        r#"{"definitions":[
+            {"name":"ok","value":"1"},
+            {"value":"1"},
+            {"name":"requests_total","value":"1"},
+            {"name":"ok","value":"2","type":"GAUGE"},
+            {"name":"empty"},
+            {"name":"a b","value":"1"}]}"#,
+        &[
+            "definitions[1].name: missing or empty, left out",
+            "definitions[2].name: \"requests_total\" is a standard metric, left out",
+            "definitions[3].name: \"ok\" is defined already by definitions[0], left out",
+            "definitions[4].value: missing or empty, left out",
+            "definitions[5].name: found \"a b\", expected at most 127 letters, digits, `_`, `.`, `:`, `/` and `-`, left out",
+        ],
+    );
+    assert_eq!(config.definitions.len(), 1);
+    assert_eq!(config.definitions[0].value, "1");
+}
+
+#[test]
+fn a_metric_nobody_knows_has_no_effect() {
+    warned(
+        r#"{"metrics":[{"name":"istio_requests_totl"},{"name":"nonsense"},{"name":"get_call"}],
+            "definitions":[{"name":"get_calls","value":"1"}]}"#,
+        &[
+            "metrics[0].name: unknown metric \"istio_requests_totl\" (did you mean \"requests_total\"?); the entry has no effect",
+            "metrics[1].name: unknown metric \"nonsense\"; the entry has no effect",
+            "metrics[2].name: unknown metric \"get_call\" (did you mean \"get_calls\"?); the entry has no effect",
+        ],
+    );
+}
+
+#[test]
+fn drop_needs_a_named_standard_metric() {
+    warned(
+        r#"{"metrics":[{"drop":true},{"name":"c","drop":true},{"name":"request_bytes","drop":true}],
+            "definitions":[{"name":"c","value":"1"}]}"#,
+        &[
+            "metrics[0].drop: works for a named standard metric only, has no effect here",
+            "metrics[1].drop: works for a named standard metric only, has no effect here",
+        ],
+    );
+}
+
+#[test]
+fn a_label_name_that_could_break_stat_names_is_refused() {
+    refused(
+        r#"{"metrics":[{"dimensions":{"a=b":"1","ok":"1",";":"1"}}]}"#,
+        &[
+            "metrics[0].dimensions.;: not a label name, expected at most 127 letters, digits, `_`, `.`, `:`, `/` and `-`",
+            "metrics[0].dimensions.a=b: not a label name, expected at most 127 letters, digits, `_`, `.`, `:`, `/` and `-`",
+        ],
+    );
+}
+
+#[test]
+fn the_fields_of_old_wasm_configurations_are_understood() {
+    let config = accepted(
+        r#"{"debug":"false","stat_prefix":"istio","max_peer_cache_size":"20","field_separator":";.;",
+            "value_separator":"=.=","rotation_interval":"0s","graceful_deletion_interval":"300.5s"}"#,
+    );
+    assert_eq!(config.stat_names, StatNames::default());
+    let config = accepted(
+        r#"{"stat_prefix":"mesh","field_separator":"|","value_separator":"~","debug":true}"#,
+    );
+    assert_eq!(config.stat_names.prefix, "mesh");
+    assert_eq!(config.stat_names.field_separator, "|");
+    assert_eq!(config.stat_names.value_separator, "~");
+    refused(
+        r#"{"debug":"maybe","stat_prefix":"a b","max_peer_cache_size":true,"field_separator":"a","value_separator":"",
+            "rotation_interval":"soon"}"#,
+        &[
+            "debug: found the string \"maybe\", expected true or false",
+            "max_peer_cache_size: found true, expected a number",
+            "rotation_interval: found the string \"soon\", expected a duration such as \"10s\"",
+            "stat_prefix: found \"a b\", expected at most 127 letters, digits, `_`, `.`, `:`, `/` and `-`",
+            "field_separator: found \"a\", expected at most 16 of !#$%&*+,-./:;<=>?@^|~",
+        ],
+    );
+    refused(
+        r#"{"field_separator":"::","value_separator":":"}"#,
+        &[
+            "value_separator: \":\" and the field separator \"::\" contain each other, choose different ones",
+        ],
+    );
+}

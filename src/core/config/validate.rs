@@ -1,0 +1,219 @@
+//! From structure to meaning: defaults, names, duplicates.
+
+use super::raw::{RawAttribute, RawConfig, RawDefinition, RawEntry, RawOverride};
+use super::{Attribute, Config, Definition, Entry, Override, Phase, ReporterMode, StatNames};
+use crate::diag::{Diagnostic, suggestion};
+use crate::limits::{MAX_NAME_BYTES, MAX_SEPARATOR_BYTES};
+use crate::metric::standard;
+use crate::port::MetricKind;
+
+type Diagnostics = Vec<Diagnostic>;
+
+/// Identifiers that Envoy resolves itself: an attribute of that name could never be read by its bare name.
+const RESERVED: &[&str] = &[
+    "connection",
+    "destination",
+    "filter_state",
+    "metadata",
+    "plugin_name",
+    "plugin_root_id",
+    "plugin_vm_id",
+    "request",
+    "response",
+    "source",
+    "upstream",
+    "upstream_filter_state",
+    "xds",
+];
+
+/// Reads the meaning out of `raw`; what has a problem is left out of the result and reported.
+pub(super) fn validate(raw: RawConfig, diagnostics: &mut Diagnostics) -> Config {
+    let definitions = definitions(raw.definitions, diagnostics);
+    let names = stat_names(raw.stat_prefix, raw.field_separator, raw.value_separator, diagnostics);
+    Config {
+        attributes: raw.attributes.into_iter().filter_map(|a| attribute(a, diagnostics)).collect(),
+        metrics: raw
+            .metrics
+            .into_iter()
+            .filter_map(|m| metric(m, &definitions, diagnostics))
+            .collect(),
+        definitions,
+        disable_host_header_fallback: raw.disable_host_header_fallback.unwrap_or(false),
+        reporter: match raw.reporter {
+            Some(1) => ReporterMode::ServerGateway,
+            _ => ReporterMode::ByDirection,
+        },
+        standard_metrics: raw.standard_metrics.unwrap_or(true),
+        strict: raw.strict.unwrap_or(false),
+        stat_names: names,
+    }
+}
+
+fn attribute(raw: RawAttribute, diagnostics: &mut Diagnostics) -> Option<Attribute> {
+    let path = format!("{}.output_attribute", raw.path);
+    let entries = raw.entries.into_iter().filter_map(|e| entry(e, diagnostics)).collect();
+    let Some(name) = raw.output_attribute else {
+        diagnostics.push(Diagnostic::error(path, "missing, expected the attribute's name"));
+        return None;
+    };
+    if let Some(problem) = attribute_name_problem(&name) {
+        diagnostics.push(Diagnostic::error(path, format!("found \"{name}\", {problem}")));
+        return None;
+    }
+    let phase = if raw.phase == Some(1) { Phase::OnRequest } else { Phase::AfterResponse };
+    Some(Attribute { name, phase, entries })
+}
+
+fn attribute_name_problem(name: &str) -> Option<&'static str> {
+    if name.is_empty() || name.contains('.') || !is_name(name) {
+        return Some("expected letters, digits, `_` and `-` without a `.`");
+    }
+    RESERVED.contains(&name).then_some("which is the name of an Envoy attribute, choose another")
+}
+
+fn entry(raw: RawEntry, diagnostics: &mut Diagnostics) -> Option<Entry> {
+    let Some(value) = raw.value else {
+        let path = format!("{}.value", raw.path);
+        diagnostics.push(Diagnostic::error(path, "missing, expected the attribute's value"));
+        return None;
+    };
+    Some(Entry { condition: raw.condition.unwrap_or_default(), value })
+}
+
+/// Istio skips what it cannot use here and keeps the rest, so these are warnings.
+fn definitions(raw: Vec<RawDefinition>, diagnostics: &mut Diagnostics) -> Vec<Definition> {
+    let mut kept: Vec<(String, Definition)> = Vec::new();
+    for item in raw {
+        let name = item.name.unwrap_or_default();
+        let value = item.value.unwrap_or_default();
+        let twin = kept.iter().find(|(_, d)| d.name == name).map(|(path, _)| path.as_str());
+        if let Some((field, problem)) = definition_problem(&name, &value, twin) {
+            let path = format!("{}.{field}", item.path);
+            diagnostics.push(Diagnostic::warning(path, format!("{problem}, left out")));
+            continue;
+        }
+        let kind = match item.kind {
+            Some(1) => MetricKind::Gauge,
+            Some(2) => MetricKind::Histogram,
+            _ => MetricKind::Counter,
+        };
+        kept.push((item.path, Definition { name, value, kind }));
+    }
+    kept.into_iter().map(|(_, definition)| definition).collect()
+}
+
+fn definition_problem(
+    name: &str,
+    value: &str,
+    twin: Option<&str>,
+) -> Option<(&'static str, String)> {
+    if name.is_empty() {
+        return Some(("name", "missing or empty".to_owned()));
+    }
+    if !is_name(name) {
+        return Some(("name", format!("found \"{name}\", expected {NAME_RULE}")));
+    }
+    if standard::is_standard(name) {
+        return Some(("name", format!("\"{name}\" is a standard metric")));
+    }
+    if let Some(twin) = twin {
+        return Some(("name", format!("\"{name}\" is defined already by {twin}")));
+    }
+    value.is_empty().then(|| ("value", "missing or empty".to_owned()))
+}
+
+fn metric(
+    raw: RawOverride,
+    definitions: &[Definition],
+    diagnostics: &mut Diagnostics,
+) -> Option<Override> {
+    let name = raw.name.unwrap_or_default();
+    let drop = raw.drop.unwrap_or(false);
+    check_metric_name(&raw.path, &name, drop, definitions, diagnostics);
+    let mut dimensions = raw.dimensions;
+    dimensions.retain(|(dimension, _)| {
+        let fine = is_name(dimension);
+        if !fine {
+            let path = format!("{}.dimensions.{dimension}", raw.path);
+            diagnostics
+                .push(Diagnostic::error(path, format!("not a label name, expected {NAME_RULE}")));
+        }
+        fine
+    });
+    Some(Override { name, dimensions, tags_to_remove: raw.tags_to_remove, drop })
+}
+
+/// Istio ignores names it does not know and drops only standard metrics.
+fn check_metric_name(
+    path: &str,
+    name: &str,
+    drop: bool,
+    definitions: &[Definition],
+    diagnostics: &mut Diagnostics,
+) {
+    let custom = definitions.iter().any(|d| d.name == name);
+    if name.is_empty() || custom {
+        if drop {
+            let path = format!("{path}.drop");
+            let problem = "works for a named standard metric only, has no effect here";
+            diagnostics.push(Diagnostic::warning(path, problem));
+        }
+    } else if !standard::is_standard(name) {
+        let known =
+            standard::NAMES.iter().copied().chain(definitions.iter().map(|d| d.name.as_str()));
+        let hint = suggestion(name.strip_prefix("istio_").unwrap_or(name), known);
+        let path = format!("{path}.name");
+        let problem = format!("unknown metric \"{name}\"{hint}; the entry has no effect");
+        diagnostics.push(Diagnostic::warning(path, problem));
+    }
+}
+
+fn stat_names(
+    prefix: Option<String>,
+    field: Option<String>,
+    value: Option<String>,
+    diagnostics: &mut Diagnostics,
+) -> StatNames {
+    let mut names = StatNames::default();
+    if let Some(prefix) = prefix.filter(|p| !p.is_empty()) {
+        if is_name(&prefix) {
+            names.prefix = prefix;
+        } else {
+            let problem = format!("found \"{prefix}\", expected {NAME_RULE}");
+            diagnostics.push(Diagnostic::error("stat_prefix", problem));
+        }
+    }
+    for (path, given, place) in [
+        ("field_separator", field, &mut names.field_separator),
+        ("value_separator", value, &mut names.value_separator),
+    ] {
+        match given.filter(|text| !text.is_empty()) {
+            Some(text) if is_separator(&text) => *place = text,
+            Some(text) => diagnostics.push(Diagnostic::error(
+                path,
+                format!("found \"{text}\", expected at most {MAX_SEPARATOR_BYTES} of !#$%&*+,-./:;<=>?@^|~"),
+            )),
+            None => {}
+        }
+    }
+    let (field, value) = (&names.field_separator, &names.value_separator);
+    if field.contains(value.as_str()) || value.contains(field.as_str()) {
+        let problem = format!(
+            "\"{value}\" and the field separator \"{field}\" contain each other, choose different ones"
+        );
+        diagnostics.push(Diagnostic::error("value_separator", problem));
+    }
+    names
+}
+
+const NAME_RULE: &str = "at most 127 letters, digits, `_`, `.`, `:`, `/` and `-`";
+
+fn is_name(name: &str) -> bool {
+    (1..=MAX_NAME_BYTES).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.:/-".contains(&b))
+}
+
+/// Letters, digits and `_` never occur in a separator, so a `_` can always break one inside a value.
+fn is_separator(text: &str) -> bool {
+    text.len() <= MAX_SEPARATOR_BYTES && text.bytes().all(|b| b"!#$%&*+,-./:;<=>?@^|~".contains(&b))
+}

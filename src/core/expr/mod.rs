@@ -1,0 +1,192 @@
+//! CEL expressions: the only place that decides where one is evaluated.
+//!
+//! A literal and the bare name of a derived attribute are answered here; everything else is given to the [`Host`], whose
+//! vocabulary is Envoy's (Envoy documentation, "Attributes"). Callers see [`Program`] and never who evaluates it.
+
+use crate::limits::MAX_EXPRESSION_BYTES;
+use crate::port::{ExprId, Host};
+
+/// A compiled expression.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Program(Class);
+
+#[derive(Debug, PartialEq, Eq)]
+enum Class {
+    /// Known while configuring.
+    Constant(Vec<u8>),
+    /// The derived attribute with this index.
+    Derived(usize),
+    /// The host evaluates it for each stream.
+    Host(ExprId),
+}
+
+/// Why an expression has no value for this stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoValue {
+    /// A derived attribute that nothing matched: the ordinary case of a request without an operation.
+    NotSet,
+    /// An attribute is missing, or a type does not fit.
+    Failed,
+}
+
+/// Values of the derived attributes of the stream in hand, by index.
+pub trait Derived {
+    /// The value, or `None` when the attribute is not set.
+    fn value(&self, index: usize) -> Option<&[u8]>;
+}
+
+// === impl Program ===
+
+impl Program {
+    /// Compiles an expression whose value is wanted as text: strings as they are, numbers, bools, durations and
+    /// timestamps as CEL's `string()` writes them. `names` are the derived attributes.
+    ///
+    /// # Errors
+    /// What is wrong, for a person.
+    pub fn text(text: &str, names: &[String], host: &mut impl Host) -> Result<Self, String> {
+        if let Some(literal) = literal(text) {
+            return Ok(Self(Class::Constant(literal.to_vec())));
+        }
+        if let Some(index) = derived(text, names) {
+            return Ok(Self(Class::Derived(index)));
+        }
+        on_host(text, |text| format!("string(\n{text}\n)"), host)
+    }
+
+    /// Compiles an expression that has to be a bool.
+    ///
+    /// # Errors
+    /// What is wrong, for a person.
+    pub fn condition(text: &str, host: &mut impl Host) -> Result<Self, String> {
+        on_host(text, |text| format!("(\n{text}\n) ? true : false"), host)
+    }
+
+    /// Appends the value to `out`.
+    ///
+    /// # Errors
+    /// When the value cannot be had for this stream; `out` is left as it was.
+    pub fn write(
+        &self,
+        derived: &impl Derived,
+        host: &mut impl Host,
+        out: &mut Vec<u8>,
+    ) -> Result<(), NoValue> {
+        match &self.0 {
+            Class::Constant(value) => out.extend_from_slice(value),
+            Class::Derived(index) => {
+                out.extend_from_slice(derived.value(*index).ok_or(NoValue::NotSet)?);
+            }
+            Class::Host(id) => host.evaluate(*id, out).map_err(|_| NoValue::Failed)?,
+        }
+        Ok(())
+    }
+
+    /// Whether the condition holds. `scratch` is left as it was.
+    ///
+    /// # Errors
+    /// When it cannot be evaluated for this stream, or is not a bool.
+    pub fn holds(&self, host: &mut impl Host, scratch: &mut Vec<u8>) -> Result<bool, NoValue> {
+        let Class::Host(id) = self.0 else { return Err(NoValue::Failed) };
+        let start = scratch.len();
+        host.evaluate(id, scratch).map_err(|_| NoValue::Failed)?;
+        let answer = crate::attribute::decode::boolean(scratch.get(start..).unwrap_or_default());
+        scratch.truncate(start);
+        answer.ok_or(NoValue::Failed)
+    }
+}
+
+/// Compiles `text` alone first: wrapped, an unbalanced text could still be a valid expression.
+fn on_host(
+    text: &str,
+    wrap: impl Fn(&str) -> String,
+    host: &mut impl Host,
+) -> Result<Program, String> {
+    if text.len() > MAX_EXPRESSION_BYTES {
+        let len = text.len();
+        return Err(format!(
+            "expression of {len} bytes, at most {MAX_EXPRESSION_BYTES} are allowed"
+        ));
+    }
+    let refused = |_| format!("expression does not compile: {text}");
+    host.compile(text).map_err(refused)?;
+    host.compile(&wrap(text)).map(|id| Program(Class::Host(id))).map_err(refused)
+}
+
+/// A decimal number or a simple string literal: by far the most common constants.
+fn literal(text: &str) -> Option<&[u8]> {
+    let text = text.trim();
+    let number = text.strip_prefix('-').unwrap_or(text);
+    let plain_number = number == "0" || !number.starts_with('0');
+    if plain_number && number.bytes().all(|b| b.is_ascii_digit()) && text.parse::<i64>().is_ok() {
+        return Some(text.as_bytes());
+    }
+    ['\'', '"'].into_iter().find_map(|quote| {
+        let inner = text.strip_prefix(quote)?.strip_suffix(quote)?;
+        let simple = !inner.contains(['\\', '\n', '\r', quote]);
+        simple.then_some(inner.as_bytes())
+    })
+}
+
+/// `NAME`, `filter_state['wasm.NAME']` or `filter_state["wasm.NAME"]` of a derived attribute.
+fn derived(text: &str, names: &[String]) -> Option<usize> {
+    let text = text.trim();
+    let name = text.strip_prefix("filter_state[").map_or(Some(text), |key| {
+        let key = key.strip_suffix(']')?.trim();
+        let quote = key.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+        key.strip_prefix(quote)?.strip_suffix(quote)?.strip_prefix("wasm.")
+    })?;
+    names.iter().position(|known| known == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn literals_are_read_here() {
+        assert_eq!(literal("1"), Some(&b"1"[..]));
+        assert_eq!(literal(" -12 "), Some(&b"-12"[..]));
+        assert_eq!(literal("'test'"), Some(&b"test"[..]));
+        assert_eq!(literal("\"\""), Some(&b""[..]));
+    }
+
+    #[test]
+    fn what_only_looks_like_a_literal_is_not_read_here() {
+        for text in [
+            "",
+            "-",
+            "007",
+            "0x10",
+            "1u",
+            "'a' + 'b'",
+            r"'a\n'",
+            "'",
+            "'a\"",
+            "99999999999999999999",
+        ] {
+            assert_eq!(literal(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn derived_attributes_are_known_by_three_spellings() {
+        let names = ["other".to_owned(), "op".to_owned()];
+        for text in [
+            "op",
+            " op ",
+            "filter_state['wasm.op']",
+            "filter_state[\"wasm.op\"]",
+            "filter_state[ 'wasm.op' ]",
+        ] {
+            assert_eq!(derived(text, &names), Some(1), "{text}");
+        }
+        for text in [
+            "op2",
+            "filter_state['op']",
+            "filter_state['wasm.op\"]",
+            "filter_state['wasm.op'] + 'x'",
+        ] {
+            assert_eq!(derived(text, &names), None, "{text}");
+        }
+    }
+}

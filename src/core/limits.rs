@@ -1,0 +1,13 @@
+//! Every bound of the module, by name.
+
+/// Longest CEL expression accepted, in bytes: Envoy keeps the parsed form once per worker.
+pub const MAX_EXPRESSION_BYTES: usize = 8 * 1024;
+
+/// Longest metric, dimension or attribute name, in bytes.
+pub const MAX_NAME_BYTES: usize = 127;
+
+/// Longest separator of the stat name, in bytes.
+pub const MAX_SEPARATOR_BYTES: usize = 16;
+
+/// Farthest spelling (in edits) that is still offered as "did you mean".
+pub const MAX_SUGGESTION_DISTANCE: usize = 3;

@@ -1,0 +1,283 @@
+//! The value of every standard label, by reporter (Istio stats: label sources).
+
+use crate::attribute::{Fact, Facts};
+use crate::mesh::{Destination, LATEST, LocalNode, Peer, UNKNOWN, namespace_of, or};
+
+/// A standard label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is named as the label it stands for, see Label::name")]
+pub enum Label {
+    Reporter,
+    SourceWorkload,
+    SourceCanonicalService,
+    SourceCanonicalRevision,
+    SourceWorkloadNamespace,
+    SourcePrincipal,
+    SourceApp,
+    SourceVersion,
+    SourceCluster,
+    DestinationWorkload,
+    DestinationWorkloadNamespace,
+    DestinationPrincipal,
+    DestinationApp,
+    DestinationVersion,
+    DestinationService,
+    DestinationCanonicalService,
+    DestinationCanonicalRevision,
+    DestinationServiceName,
+    DestinationServiceNamespace,
+    DestinationCluster,
+    RequestProtocol,
+    ResponseCode,
+    GrpcResponseStatus,
+    ResponseFlags,
+    ConnectionSecurityPolicy,
+}
+
+/// Whose point of view the labels take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reporter {
+    /// The client's proxy, or a gateway.
+    Source,
+    /// The server's proxy.
+    Destination,
+    /// A waypoint: speaks for the destination without being its workload.
+    Waypoint,
+}
+
+/// A label's value before it is written out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// Any bytes.
+    Text(&'a [u8]),
+    /// A decimal number.
+    Int(i64),
+    /// A bit mask of Envoy's response flags.
+    Flags(u64),
+}
+
+/// All that the standard labels of one stream are made of.
+#[derive(Debug)]
+pub struct Labels<'a> {
+    /// Point of view.
+    pub reporter: Reporter,
+    /// The proxy's own workload.
+    pub local: &'a LocalNode,
+    /// The client's workload.
+    pub downstream: Peer<'a>,
+    /// The upstream's workload.
+    pub upstream: Peer<'a>,
+    /// The service the request was for.
+    pub destination: Destination<'a>,
+    /// Facts of the stream.
+    pub facts: &'a Facts<'a>,
+}
+
+// === impl Label ===
+
+impl Label {
+    /// Name of the label in Prometheus.
+    pub fn name(self) -> &'static str {
+        match self {
+            Label::Reporter => "reporter",
+            Label::SourceWorkload => "source_workload",
+            Label::SourceCanonicalService => "source_canonical_service",
+            Label::SourceCanonicalRevision => "source_canonical_revision",
+            Label::SourceWorkloadNamespace => "source_workload_namespace",
+            Label::SourcePrincipal => "source_principal",
+            Label::SourceApp => "source_app",
+            Label::SourceVersion => "source_version",
+            Label::SourceCluster => "source_cluster",
+            Label::DestinationWorkload => "destination_workload",
+            Label::DestinationWorkloadNamespace => "destination_workload_namespace",
+            Label::DestinationPrincipal => "destination_principal",
+            Label::DestinationApp => "destination_app",
+            Label::DestinationVersion => "destination_version",
+            Label::DestinationService => "destination_service",
+            Label::DestinationCanonicalService => "destination_canonical_service",
+            Label::DestinationCanonicalRevision => "destination_canonical_revision",
+            Label::DestinationServiceName => "destination_service_name",
+            Label::DestinationServiceNamespace => "destination_service_namespace",
+            Label::DestinationCluster => "destination_cluster",
+            Label::RequestProtocol => "request_protocol",
+            Label::ResponseCode => "response_code",
+            Label::GrpcResponseStatus => "grpc_response_status",
+            Label::ResponseFlags => "response_flags",
+            Label::ConnectionSecurityPolicy => "connection_security_policy",
+        }
+    }
+
+    /// What an empty value is written as. Prometheus takes an empty label for none, which only
+    /// `grpc_response_status` may be.
+    pub fn fallback(self) -> &'static [u8] {
+        match self {
+            Label::SourceCanonicalRevision | Label::DestinationCanonicalRevision => LATEST,
+            Label::GrpcResponseStatus => b"",
+            _ => UNKNOWN,
+        }
+    }
+}
+
+// === impl Reporter ===
+
+impl Reporter {
+    /// From Envoy's listener direction: inbound (1) is the destination, everything else the source.
+    pub fn of_direction(direction: Option<i64>) -> Self {
+        match direction {
+            Some(1) => Reporter::Destination,
+            _ => Reporter::Source,
+        }
+    }
+
+    fn name(self) -> &'static [u8] {
+        match self {
+            Reporter::Source => b"source",
+            Reporter::Destination => b"destination",
+            Reporter::Waypoint => b"waypoint",
+        }
+    }
+}
+
+// === impl Labels ===
+
+impl<'a> Labels<'a> {
+    /// The label's value; never empty unless the label may be.
+    pub fn value(&self, label: Label) -> Value<'a> {
+        match label {
+            Label::ResponseCode => {
+                Value::Int(self.facts.int(Fact::ResponseCode).unwrap_or_default())
+            }
+            Label::GrpcResponseStatus => match self.facts.int(Fact::GrpcStatus) {
+                Some(status) if self.is_grpc() => Value::Int(status),
+                _ => Value::Text(b""),
+            },
+            Label::ResponseFlags => {
+                let flags = self.facts.int(Fact::ResponseFlags).unwrap_or_default();
+                Value::Flags(flags.cast_unsigned())
+            }
+            _ => Value::Text(or(self.text(label), self.missing(label))),
+        }
+    }
+
+    fn text(&self, label: Label) -> &'a [u8] {
+        match label {
+            Label::Reporter => self.reporter.name(),
+            Label::RequestProtocol => {
+                if self.is_grpc() {
+                    b"grpc"
+                } else {
+                    b"http"
+                }
+            }
+            Label::ConnectionSecurityPolicy => self.security_policy(),
+            Label::DestinationService => self.destination.service,
+            Label::DestinationServiceName => self.destination.name,
+            Label::DestinationServiceNamespace => self.service_namespace(),
+            Label::SourcePrincipal => self.source_principal(),
+            Label::DestinationPrincipal => self.destination_principal(),
+            Label::SourceWorkloadNamespace => self.source_namespace(),
+            Label::DestinationWorkloadNamespace => self.destination_namespace(),
+            _ => self.workload(label),
+        }
+    }
+
+    /// The labels that are plainly a field of the source's or the destination's workload.
+    fn workload(&self, label: Label) -> &'a [u8] {
+        let source = match self.reporter {
+            Reporter::Source => self.local.as_peer(),
+            Reporter::Destination | Reporter::Waypoint => self.downstream,
+        };
+        let destination = match self.reporter {
+            Reporter::Destination => self.local.as_peer(),
+            Reporter::Source | Reporter::Waypoint => self.upstream,
+        };
+        match label {
+            Label::SourceWorkload => source.workload,
+            Label::SourceCanonicalService => source.canonical_service,
+            Label::SourceCanonicalRevision => source.canonical_revision,
+            Label::SourceApp => source.app,
+            Label::SourceVersion => source.version,
+            Label::SourceCluster => source.cluster,
+            Label::DestinationWorkload => destination.workload,
+            Label::DestinationCanonicalService => destination.canonical_service,
+            Label::DestinationCanonicalRevision => destination.canonical_revision,
+            Label::DestinationApp => destination.app,
+            Label::DestinationVersion => destination.version,
+            Label::DestinationCluster => destination.cluster,
+            _ => b"",
+        }
+    }
+
+    fn missing(&self, label: Label) -> &'a [u8] {
+        match (self.reporter, label) {
+            (Reporter::Destination, Label::DestinationService | Label::DestinationServiceName) => {
+                &self.local.canonical_service
+            }
+            (Reporter::Waypoint, Label::DestinationCanonicalRevision) => UNKNOWN,
+            _ => label.fallback(),
+        }
+    }
+
+    /// Exactly `application/grpc`, or `application/grpc+` and a message format.
+    fn is_grpc(&self) -> bool {
+        let content_type = self.facts.bytes(Fact::ContentType);
+        match content_type.strip_prefix(b"application/grpc") {
+            Some(rest) => rest.first().is_none_or(|next| *next == b'+'),
+            None => false,
+        }
+    }
+
+    fn source_principal(&self) -> &'a [u8] {
+        match self.reporter {
+            Reporter::Source => self.facts.bytes(Fact::UpstreamLocalSan),
+            Reporter::Destination | Reporter::Waypoint => self.facts.bytes(Fact::DownstreamPeerSan),
+        }
+    }
+
+    fn destination_principal(&self) -> &'a [u8] {
+        match self.reporter {
+            Reporter::Source => or(self.facts.bytes(Fact::UpstreamPeerSan), self.upstream.identity),
+            Reporter::Destination => self.facts.bytes(Fact::DownstreamLocalSan),
+            Reporter::Waypoint => self.upstream.identity,
+        }
+    }
+
+    /// A certificate is proof, a header is not: the namespace in the principal comes first.
+    fn source_namespace(&self) -> &'a [u8] {
+        match self.reporter {
+            Reporter::Source => &self.local.namespace,
+            Reporter::Destination | Reporter::Waypoint => or(
+                namespace_of(self.facts.bytes(Fact::DownstreamPeerSan)),
+                self.downstream.namespace,
+            ),
+        }
+    }
+
+    fn destination_namespace(&self) -> &'a [u8] {
+        match self.reporter {
+            Reporter::Source => {
+                or(namespace_of(self.facts.bytes(Fact::UpstreamPeerSan)), self.upstream.namespace)
+            }
+            Reporter::Destination => &self.local.namespace,
+            Reporter::Waypoint => self.upstream.namespace,
+        }
+    }
+
+    fn service_namespace(&self) -> &'a [u8] {
+        match self.reporter {
+            Reporter::Source => or(self.destination.namespace, self.upstream.namespace),
+            Reporter::Destination => &self.local.namespace,
+            Reporter::Waypoint => self.destination.namespace,
+        }
+    }
+
+    /// Mutual TLS is what the server's side saw: both certificates carry an identity.
+    fn security_policy(&self) -> &'a [u8] {
+        if self.reporter == Reporter::Source {
+            return UNKNOWN;
+        }
+        let local = self.facts.bytes(Fact::DownstreamLocalSan);
+        let peer = self.facts.bytes(Fact::DownstreamPeerSan);
+        if local.is_empty() || peer.is_empty() { b"none" } else { b"mutual_tls" }
+    }
+}

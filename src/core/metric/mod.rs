@@ -1,0 +1,9 @@
+//! Metrics: which there are, their labels and values, their stat names, and the table of series seen.
+
+pub mod flags;
+pub mod label;
+pub mod name;
+pub mod series;
+pub mod standard;
+
+pub use label::{Label, Labels, Reporter, Value};

@@ -1,0 +1,172 @@
+//! Stat names: how labels travel inside a metric's name (`tag=.=value;.;...;.;istio_requests_total`).
+//!
+//! The proxy-wasm ABI has no labels. Envoy's `stats_tags` regexes cut them out of the name again, so a value must never
+//! look like a separator, nor like anything another regex of the bootstrap is after.
+
+use super::flags;
+use super::label::Value;
+use crate::config::StatNames;
+use std::fmt::Write;
+use std::ops::Range;
+
+/// Writes stat names.
+#[derive(Debug)]
+pub struct Encoder {
+    field: String,
+    value: String,
+    traps: &'static [&'static str],
+}
+
+/// What the unanchored regexes of Istio's own bootstrap look for anywhere in a name (Istio `envoy_bootstrap.json`:
+/// cache, component, rbac, tag, wasm_filter): a value that holds one would yield a label nobody wrote.
+const ISTIO_TRAPS: &[&str] = &["cache.", "component.", "rbac.", "tag.", "wasm_filter."];
+
+/// Stands for a byte that must not reach the name.
+const REPLACEMENT: char = '_';
+
+// === impl Encoder ===
+
+impl Encoder {
+    /// `istio_bootstrap`: the proxy's stats tags are Istio's, whose unanchored regexes need values broken up.
+    pub fn new(names: &StatNames, istio_bootstrap: bool) -> Self {
+        Self {
+            field: names.field_separator.clone(),
+            value: names.value_separator.clone(),
+            traps: if istio_bootstrap { ISTIO_TRAPS } else { &[] },
+        }
+    }
+
+    /// Appends one label.
+    pub fn label(&self, name: &str, value: Value<'_>, out: &mut String) {
+        out.push_str(name);
+        out.push_str(&self.value);
+        match value {
+            Value::Text(bytes) => self.text(bytes, out),
+            // Writing to a String cannot fail.
+            Value::Int(number) => drop(write!(out, "{number}")),
+            Value::Flags(bits) => flags::write(bits, out),
+        }
+        out.push_str(&self.field);
+    }
+
+    /// Appends a value's text: not UTF-8 becomes U+FFFD, control characters and what would break the name `_`.
+    fn text(&self, bytes: &[u8], out: &mut String) {
+        let text = String::from_utf8_lossy(bytes);
+        let inside = self.value.len()..self.value.len().saturating_add(text.len());
+        let around = [self.value.as_str(), &text, &self.field].concat();
+        let mut broken = self.breaks(&around, &inside);
+        broken.sort_unstable();
+        for (at, c) in text.char_indices() {
+            let at = at.saturating_add(inside.start);
+            let replace = c.is_control() || broken.binary_search(&at).is_ok();
+            out.push(if replace { REPLACEMENT } else { c });
+        }
+    }
+
+    /// Positions to replace so that no separator and no trap touches `inside`.
+    fn breaks(&self, around: &str, inside: &Range<usize>) -> Vec<usize> {
+        let separators = [self.field.as_str(), &self.value].into_iter().flat_map(|separator| {
+            overlapping(around, separator)
+                .filter(|at| *at > 0 && *at < inside.end)
+                .filter(|at| at.saturating_add(separator.len()) > inside.start)
+                .map(|at| at.max(inside.start))
+        });
+        let traps = self.traps.iter().flat_map(|trap| {
+            let dot = trap.len().saturating_sub(1);
+            overlapping(around, trap)
+                .map(move |at| at.saturating_add(dot))
+                .filter(|at| inside.contains(at))
+        });
+        separators.chain(traps).collect()
+    }
+}
+
+/// Where `needle` (ASCII, not empty) starts in `text`, overlapping occurrences included.
+fn overlapping<'a>(text: &'a str, needle: &'a str) -> impl Iterator<Item = usize> + 'a {
+    let windows = text.as_bytes().windows(needle.len().max(1));
+    windows.enumerate().filter(|(_, window)| *window == needle.as_bytes()).map(|(at, _)| at)
+}
+
+/// Stat name of `istio_build`, in the form Istio's bootstrap takes `component` and `tag` out of.
+pub fn build_info(prefix: &str, version: &[u8]) -> String {
+    let version = String::from_utf8_lossy(version);
+    let version: String =
+        version.chars().map(|c| if c == ';' || c.is_control() { REPLACEMENT } else { c }).collect();
+    format!("component.proxy.tag.{version};.{prefix}_build")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn encode(value: &[u8], istio_bootstrap: bool) -> String {
+        let mut out = String::new();
+        Encoder::new(&StatNames::default(), istio_bootstrap).label(
+            "a",
+            Value::Text(value),
+            &mut out,
+        );
+        out
+    }
+
+    #[test]
+    fn a_plain_value_is_verbatim() {
+        assert_eq!(encode(b"ratings.default.svc:9080", true), "a=.=ratings.default.svc:9080;.;");
+        assert_eq!(encode("größe".as_bytes(), true), "a=.=größe;.;");
+        assert_eq!(encode(b"x;", false), "a=.=x;;.;");
+    }
+
+    #[test]
+    fn a_value_cannot_forge_a_separator() {
+        assert_eq!(encode(b"x;.;b=.=y", false), "a=.=x_.;b_.=y;.;");
+        assert_eq!(encode(b"x;.", false), "a=.=x_.;.;");
+        assert_eq!(encode(b";.;.;", false), "a=.=_._.;;.;");
+        assert_eq!(encode(b".=x", false), "a=.=_=x;.;");
+    }
+
+    #[test]
+    fn control_characters_and_broken_utf8_are_replaced() {
+        assert_eq!(encode(b"a\nb\0c\x7f", false), "a=.=a_b_c_;.;");
+        assert_eq!(encode(b"\xa1x", false), "a=.=\u{fffd}x;.;");
+    }
+
+    #[test]
+    fn values_do_not_trip_the_regexes_of_istios_bootstrap() {
+        assert_eq!(encode(b"redis-cache.shop", true), "a=.=redis-cache_shop;.;");
+        assert_eq!(encode(b"stag.tag.x", true), "a=.=stag_tag_x;.;");
+        assert_eq!(encode(b"redis-cache.shop", false), "a=.=redis-cache.shop;.;");
+    }
+
+    #[test]
+    fn numbers_and_flags_are_written_out() {
+        let mut out = String::new();
+        let encoder = Encoder::new(&StatNames::default(), false);
+        encoder.label("response_code", Value::Int(404), &mut out);
+        encoder.label("response_flags", Value::Flags(1 << 8), &mut out);
+        assert_eq!(out, "response_code=.=404;.;response_flags=.=NR;.;");
+    }
+
+    #[test]
+    fn build_info_is_what_istios_regexes_expect() {
+        assert_eq!(build_info("istio", b"1.24.0"), "component.proxy.tag.1.24.0;.istio_build");
+    }
+
+    proptest! {
+        #[test]
+        fn any_value_comes_back_as_one_label(value in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let encoded = encode(&value, true);
+            let inner = encoded.strip_prefix("a=.=").unwrap().strip_suffix(";.;").unwrap();
+            prop_assert_eq!(encoded.find(";.;"), Some(inner.len() + 4));
+            prop_assert!(!inner.contains("=.="));
+            prop_assert!(ISTIO_TRAPS.iter().all(|trap| !inner.contains(trap)));
+        }
+
+        #[test]
+        fn separators_of_a_hostile_value_are_broken(value in "[;.=ab]{0,12}") {
+            let encoded = encode(value.as_bytes(), false);
+            prop_assert_eq!(encoded.find(";.;"), Some(encoded.len() - 3));
+            prop_assert_eq!(encoded.rfind("=.="), Some(1));
+        }
+    }
+}

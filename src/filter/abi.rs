@@ -1,0 +1,141 @@
+//! Raw host calls: the only unsafe code of the module.
+//!
+//! The SDK's own calls panic on a status they do not expect and on header bytes that are not UTF-8, and a panic takes the
+//! worker's VM down for every later request. Here a status is a plain number and a value is bytes.
+#![allow(unsafe_code)]
+
+use std::ptr::null_mut;
+
+/// A status of the proxy-wasm ABI other than `OK`.
+pub type Status = u32;
+
+const OK: Status = 0;
+
+/// The kinds of metric, as the ABI numbers them.
+#[derive(Clone, Copy, Debug)]
+#[repr(u32)]
+pub enum MetricType {
+    /// Only grows.
+    Counter = 0,
+    /// Holds the last value.
+    Gauge = 1,
+    /// Counts values in buckets.
+    Histogram = 2,
+}
+
+/// Number of the plugin configuration among the ABI's buffers.
+const PLUGIN_CONFIGURATION: u32 = 7;
+
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_get_log_level(level: *mut u32) -> Status;
+    fn proxy_get_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        max_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> Status;
+    fn proxy_get_property(
+        path: *const u8,
+        path_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> Status;
+    fn proxy_set_property(
+        path: *const u8,
+        path_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> Status;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> Status;
+    fn proxy_increment_metric(id: u32, offset: i64) -> Status;
+    fn proxy_record_metric(id: u32, value: u64) -> Status;
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_size: usize,
+        arguments: *const u8,
+        arguments_size: usize,
+        results: *mut *mut u8,
+        results_size: *mut usize,
+    ) -> Status;
+}
+
+/// The host's log level: 0 trace, 1 debug, 2 info, 3 warn, 4 error, 5 critical.
+pub fn log_level() -> Result<u32, Status> {
+    let mut level = 0;
+    // SAFETY: the host writes one u32.
+    check(unsafe { proxy_get_log_level(&mut level) }).map(|()| level)
+}
+
+/// The plugin configuration; empty when there is none.
+pub fn plugin_configuration() -> Result<Vec<u8>, Status> {
+    // SAFETY: the host writes a pointer and a size.
+    answer(|data, size| unsafe {
+        proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, usize::MAX, data, size)
+    })
+}
+
+/// A property by its path, segments joined by NUL.
+pub fn property(path: &[u8]) -> Result<Vec<u8>, Status> {
+    // SAFETY: `path` outlives the call; the host writes a pointer and a size.
+    answer(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
+}
+
+/// Sets a property by its path, segments joined by NUL.
+pub fn set_property(path: &[u8], value: &[u8]) -> Result<(), Status> {
+    // SAFETY: both slices outlive the call.
+    check(unsafe { proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) })
+}
+
+/// Defines a metric by its stat name and returns its id.
+pub fn define_metric(kind: MetricType, name: &str) -> Result<u32, Status> {
+    let mut id = 0;
+    // SAFETY: `name` outlives the call; the host writes one u32.
+    check(unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &mut id) })
+        .map(|()| id)
+}
+
+/// Adds to a counter or gauge.
+pub fn increment_metric(id: u32, offset: i64) -> Result<(), Status> {
+    // SAFETY: numbers only.
+    check(unsafe { proxy_increment_metric(id, offset) })
+}
+
+/// Sets a gauge or adds a value to a histogram.
+pub fn record_metric(id: u32, value: u64) -> Result<(), Status> {
+    // SAFETY: numbers only.
+    check(unsafe { proxy_record_metric(id, value) })
+}
+
+/// Calls a function that the host offers beyond the ABI.
+pub fn call_foreign_function(name: &str, arguments: &[u8]) -> Result<Vec<u8>, Status> {
+    // SAFETY: both slices outlive the call; the host writes a pointer and a size.
+    answer(|data, size| unsafe {
+        proxy_call_foreign_function(
+            name.as_ptr(),
+            name.len(),
+            arguments.as_ptr(),
+            arguments.len(),
+            data,
+            size,
+        )
+    })
+}
+
+fn check(status: Status) -> Result<(), Status> {
+    if status == OK { Ok(()) } else { Err(status) }
+}
+
+/// Takes over the buffer that a call returned. The host allocated it through the module's exported allocator, which hands
+/// out boxed slices of exactly the size asked for; an empty answer is a null pointer.
+fn answer(call: impl FnOnce(*mut *mut u8, *mut usize) -> Status) -> Result<Vec<u8>, Status> {
+    let mut data: *mut u8 = null_mut();
+    let mut size = 0;
+    check(call(&mut data, &mut size))?;
+    if data.is_null() {
+        return Ok(Vec::new());
+    }
+    // SAFETY: see above; the host keeps no reference to the buffer.
+    Ok(unsafe { Vec::from_raw_parts(data, size, size) })
+}

@@ -1,0 +1,69 @@
+//! The core's ports over the ABI.
+
+use crate::abi::{self, MetricType};
+use opmeter_core::port::{ExprId, Failed, Host, MetricId, MetricKind, Refused, Sink};
+
+/// The proxy this module runs in, and the stream in hand.
+#[derive(Debug)]
+pub struct Proxy;
+
+// === impl Proxy ===
+
+impl Host for Proxy {
+    fn compile(&mut self, expression: &str) -> Result<ExprId, Refused> {
+        let token = abi::call_foreign_function("expr_create", expression.as_bytes());
+        let token = token.map_err(|_| Refused)?.try_into().map_err(|_| Refused)?;
+        Ok(ExprId(u32::from_le_bytes(token)))
+    }
+
+    fn evaluate(&mut self, expression: ExprId, out: &mut Vec<u8>) -> Result<(), Failed> {
+        let value = abi::call_foreign_function("expr_evaluate", &expression.0.to_le_bytes());
+        out.extend_from_slice(&value.map_err(Failed)?);
+        Ok(())
+    }
+
+    fn node_metadata(&mut self, path: &[&str]) -> Option<Vec<u8>> {
+        let path = [&["xds", "node", "metadata"], path].concat().join("\0");
+        abi::property(path.as_bytes()).ok()
+    }
+
+    fn declare(&mut self, name: &str) -> Result<(), Failed> {
+        let arguments = declare_property_arguments(name).ok_or(Failed(BAD_ARGUMENT))?;
+        abi::call_foreign_function("declare_property", &arguments).map(drop).map_err(Failed)
+    }
+
+    fn publish(&mut self, name: &str, value: &[u8]) -> Result<(), Failed> {
+        abi::set_property(name.as_bytes(), value).map_err(Failed)
+    }
+}
+
+impl Sink for Proxy {
+    fn define(&mut self, kind: MetricKind, name: &str) -> Result<MetricId, Failed> {
+        let kind = match kind {
+            MetricKind::Counter => MetricType::Counter,
+            MetricKind::Gauge => MetricType::Gauge,
+            MetricKind::Histogram => MetricType::Histogram,
+        };
+        abi::define_metric(kind, name).map(MetricId).map_err(Failed)
+    }
+
+    fn increment(&mut self, metric: MetricId, delta: i64) -> Result<(), Failed> {
+        abi::increment_metric(metric.0, delta).map_err(Failed)
+    }
+
+    fn record(&mut self, metric: MetricId, value: u64) -> Result<(), Failed> {
+        abi::record_metric(metric.0, value).map_err(Failed)
+    }
+}
+
+/// Status of an argument that cannot be sent.
+const BAD_ARGUMENT: u32 = 2;
+
+/// Envoy's `DeclarePropertyArguments { name: NAME, type: String }` in protobuf; `None` for a name beyond 127 bytes.
+fn declare_property_arguments(name: &str) -> Option<Vec<u8>> {
+    const NAME: u8 = 1 << 3 | 2;
+    const TYPE: u8 = 3 << 3;
+    const STRING: u8 = 1;
+    let len = u8::try_from(name.len()).ok().filter(|len| *len < 0x80)?;
+    Some([&[NAME, len], name.as_bytes(), &[TYPE, STRING]].concat())
+}
