@@ -31,7 +31,7 @@ pub(crate) const NO_RANGES: Ranges = [const { 0..0 }; FACT_COUNT];
 // === impl Query ===
 
 impl Query {
-    /// Compiles the facts in `needs` (ascending, without duplicates).
+    /// Compiles the facts in `needs`, given in any order and as often as they are needed.
     pub fn compile(needs: &[Fact], host: &mut impl Host) -> Self {
         let expressions: Vec<&str> =
             TABLE.iter().filter(|(fact, _)| needs.contains(fact)).map(|(_, text)| *text).collect();

@@ -193,7 +193,7 @@ fn camel(name: &str) -> String {
         match c {
             '_' => upper = true,
             c if upper => {
-                out.extend(c.to_uppercase());
+                out.push(c.to_ascii_uppercase());
                 upper = false;
             }
             c => out.push(c),

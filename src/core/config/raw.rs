@@ -175,9 +175,14 @@ fn is_number(value: &Value) -> bool {
     value.as_u64().is_some() || value.as_str().is_some_and(|text| text.parse::<u64>().is_ok())
 }
 
+/// Protobuf JSON: seconds with at most nine decimals and an `s`.
 fn is_duration(value: &Value) -> bool {
-    value.as_str().is_some_and(|text| {
-        text.strip_suffix('s')
-            .is_some_and(|seconds| seconds.parse::<f64>().is_ok_and(f64::is_finite))
+    let digits = |text: &str, most: usize| {
+        (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
+    };
+    let seconds = value.as_str().and_then(|text| text.strip_suffix('s'));
+    seconds.is_some_and(|seconds| match seconds.split_once('.') {
+        Some((whole, fraction)) => digits(whole, 12) && digits(fraction, 9),
+        None => digits(seconds, 12),
     })
 }

@@ -54,30 +54,31 @@ impl Encoder {
         let text = String::from_utf8_lossy(bytes);
         let inside = self.value.len()..self.value.len().saturating_add(text.len());
         let around = [self.value.as_str(), &text, &self.field].concat();
-        let mut broken = self.breaks(&around, &inside);
-        broken.sort_unstable();
+        let broken = self.breaks(&around, &inside);
         for (at, c) in text.char_indices() {
-            let at = at.saturating_add(inside.start);
-            let replace = c.is_control() || broken.binary_search(&at).is_ok();
+            let replace = c.is_control() || broken.get(at).copied().unwrap_or_default();
             out.push(if replace { REPLACEMENT } else { c });
         }
     }
 
-    /// Positions to replace so that no separator and no trap touches `inside`.
-    fn breaks(&self, around: &str, inside: &Range<usize>) -> Vec<usize> {
-        let separators = [self.field.as_str(), &self.value].into_iter().flat_map(|separator| {
+    /// Which bytes of `inside` to replace so that no separator and no trap touches it.
+    fn breaks(&self, around: &str, inside: &Range<usize>) -> Vec<bool> {
+        let mut broken = vec![false; inside.len()];
+        let mut mark = |at: usize| {
+            if let Some(byte) = at.checked_sub(inside.start).and_then(|at| broken.get_mut(at)) {
+                *byte = true;
+            }
+        };
+        for separator in [self.field.as_str(), &self.value] {
             overlapping(around, separator)
-                .filter(|at| *at > 0 && *at < inside.end)
-                .filter(|at| at.saturating_add(separator.len()) > inside.start)
-                .map(|at| at.max(inside.start))
-        });
-        let traps = self.traps.iter().flat_map(|trap| {
+                .filter(|at| *at > 0 && at.saturating_add(separator.len()) > inside.start)
+                .for_each(|at| mark(at.max(inside.start)));
+        }
+        for trap in self.traps {
             let dot = trap.len().saturating_sub(1);
-            overlapping(around, trap)
-                .map(move |at| at.saturating_add(dot))
-                .filter(|at| inside.contains(at))
-        });
-        separators.chain(traps).collect()
+            overlapping(around, trap).for_each(|at| mark(at.saturating_add(dot)));
+        }
+        broken
     }
 }
 

@@ -187,7 +187,7 @@ fn apply(
     }
 }
 
-/// The facts that the labels and measures of all groups are made of, in the order of the fact table.
+/// The facts that the labels and measures of all groups are made of.
 fn needs(groups: &[Group]) -> Vec<Fact> {
     let mut needs: Vec<Fact> = Vec::new();
     for group in groups {
@@ -207,8 +207,6 @@ fn needs(groups: &[Group]) -> Vec<Fact> {
     if !needs.is_empty() {
         needs.push(Fact::ListenerDirection);
     }
-    needs.sort_unstable();
-    needs.dedup();
     needs
 }
 

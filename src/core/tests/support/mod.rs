@@ -1,0 +1,158 @@
+//! A scripted proxy: answers expressions from a table, takes metrics down.
+
+use opmeter_core::attribute::Fact;
+use opmeter_core::attribute::fact::TABLE;
+use opmeter_core::port::{ExprId, Failed, Host, MetricId, MetricKind, Refused, Sink};
+use std::collections::BTreeMap;
+
+/// Status `InternalFailure`.
+pub const FAILURE: Failed = Failed(10);
+
+/// Answers by expression text; facts without an answer are absent, everything else fails.
+#[derive(Default)]
+pub struct Script {
+    pub facts: BTreeMap<Fact, Vec<u8>>,
+    pub answers: BTreeMap<String, Vec<u8>>,
+    pub refused: Vec<String>,
+    pub node: BTreeMap<String, String>,
+    /// Whether a list of facts cannot be evaluated.
+    pub lists_fail: bool,
+    /// Whether attributes cannot be published.
+    pub publishing_fails: bool,
+    pub published: Vec<(String, String)>,
+    pub evaluations: usize,
+    pub expressions: Vec<String>,
+}
+
+impl Script {
+    fn answer(&self, text: &str) -> Option<Vec<u8>> {
+        if let Some((fact, _)) = TABLE.iter().find(|(_, expression)| *expression == text) {
+            return Some(self.facts.get(fact).cloned().unwrap_or_default());
+        }
+        let inner = text
+            .strip_prefix("string(\n")
+            .and_then(|t| t.strip_suffix("\n)"))
+            .or_else(|| text.strip_prefix("(\n")?.strip_suffix("\n) ? true : false"));
+        self.answers.get(inner.unwrap_or(text)).cloned()
+    }
+
+    fn list(&self, text: &str) -> Option<Vec<u8>> {
+        let facts = TABLE.iter().filter(|(_, expression)| text.contains(expression));
+        let values: Vec<Vec<u8>> =
+            facts.map(|(fact, _)| self.facts.get(fact).cloned().unwrap_or_default()).collect();
+        (!self.lists_fail).then(|| encode_list(&values))
+    }
+}
+
+impl Host for Script {
+    fn compile(&mut self, expression: &str) -> Result<ExprId, Refused> {
+        if self.refused.iter().any(|text| expression.contains(text)) {
+            return Err(Refused);
+        }
+        self.expressions.push(expression.to_owned());
+        Ok(ExprId(self.expressions.len() as u32 - 1))
+    }
+
+    fn evaluate(&mut self, expression: ExprId, out: &mut Vec<u8>) -> Result<(), Failed> {
+        self.evaluations += 1;
+        let text = &self.expressions[expression.0 as usize];
+        let value = if text.starts_with('[') { self.list(text) } else { self.answer(text) };
+        out.extend(value.ok_or(FAILURE)?);
+        Ok(())
+    }
+
+    fn node_metadata(&mut self, path: &[&str]) -> Option<Vec<u8>> {
+        self.node.get(&path.join("/")).map(|value| value.clone().into_bytes())
+    }
+
+    fn declare(&mut self, _name: &str) -> Result<(), Failed> {
+        Ok(())
+    }
+
+    fn publish(&mut self, name: &str, value: &[u8]) -> Result<(), Failed> {
+        if self.publishing_fails {
+            return Err(FAILURE);
+        }
+        self.published.push((name.to_owned(), String::from_utf8_lossy(value).into_owned()));
+        Ok(())
+    }
+}
+
+/// Metrics by stat name, and how often each call was made.
+#[derive(Default)]
+pub struct Stats {
+    pub names: Vec<(MetricKind, String)>,
+    /// By name: a counter's sum, a gauge's last value, a histogram's sum.
+    pub values: BTreeMap<String, u64>,
+    /// Whether metrics of streams cannot be defined.
+    pub defining_fails: bool,
+    pub calls: usize,
+}
+
+impl Stats {
+    /// Sum over all series of a metric.
+    pub fn total(&self, metric: &str) -> u64 {
+        let of = |name: &str| name == metric || name.ends_with(&format!(";.;{metric}"));
+        self.values.iter().filter(|(name, _)| of(name)).map(|(_, value)| value).sum()
+    }
+
+    /// The only stat name of a metric, without the metric's own name.
+    #[track_caller]
+    pub fn labels(&self, metric: &str) -> String {
+        let mut all = self.names.iter().filter_map(|(_, name)| name.strip_suffix(metric));
+        let one = all.next().expect("the metric is defined").to_owned();
+        assert_eq!(all.next(), None, "{metric} has several series");
+        one
+    }
+}
+
+impl Sink for Stats {
+    fn define(&mut self, kind: MetricKind, name: &str) -> Result<MetricId, Failed> {
+        self.calls += 1;
+        if self.defining_fails && name.contains('=') {
+            return Err(FAILURE);
+        }
+        self.names.push((kind, name.to_owned()));
+        self.values.entry(name.to_owned()).or_default();
+        Ok(MetricId(self.names.len() as u32 - 1))
+    }
+
+    fn increment(&mut self, metric: MetricId, delta: i64) -> Result<(), Failed> {
+        self.calls += 1;
+        let (kind, name) = &self.names[metric.0 as usize];
+        assert_eq!(*kind, MetricKind::Counter);
+        *self.values.get_mut(name).expect("defined") += delta as u64;
+        Ok(())
+    }
+
+    fn record(&mut self, metric: MetricId, value: u64) -> Result<(), Failed> {
+        self.calls += 1;
+        let (kind, name) = &self.names[metric.0 as usize];
+        let sum = self.values.get_mut(name).expect("defined");
+        match kind {
+            MetricKind::Gauge => *sum = value,
+            MetricKind::Histogram => *sum += value,
+            MetricKind::Counter => panic!("counters are incremented"),
+        }
+        Ok(())
+    }
+}
+
+/// A list as Envoy encodes it.
+pub fn encode_list(values: &[Vec<u8>]) -> Vec<u8> {
+    let mut out = (values.len() as u32).to_le_bytes().to_vec();
+    for value in values {
+        out.extend((value.len() as u32).to_le_bytes());
+        out.extend(0u32.to_le_bytes());
+    }
+    for value in values {
+        out.extend(value);
+        out.extend([0, 0]);
+    }
+    out
+}
+
+/// An int as Envoy encodes it.
+pub fn int(number: i64) -> Vec<u8> {
+    number.to_le_bytes().to_vec()
+}
