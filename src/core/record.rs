@@ -69,7 +69,7 @@ const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
 /// Adds to `opmeter_config_errors_total`; once per worker, as each reads the configuration for itself.
 pub fn count_config_errors(problems: usize, sink: &mut impl Sink) {
     if let Ok(metric) = sink.define(MetricKind::Counter, CONFIG_ERRORS) {
-        let _ = sink.increment(metric, i64::try_from(problems).unwrap_or(i64::MAX));
+        let _ = count(metric, u64::try_from(problems).unwrap_or(u64::MAX), sink);
     }
 }
 
@@ -225,10 +225,18 @@ fn define(
     sink.define(metric.kind, &name)
 }
 
-/// A value beyond the ABI's signed counter is counted as the largest one.
+/// A value beyond the ABI's signed counter is counted as the largest one. Envoy refuses to add 0; being defined, the
+/// series is there all the same.
+fn count(counter: MetricId, amount: u64, sink: &mut impl Sink) -> Result<(), Failed> {
+    match amount {
+        0 => Ok(()),
+        amount => sink.increment(counter, i64::try_from(amount).unwrap_or(i64::MAX)),
+    }
+}
+
 fn add(kind: MetricKind, id: MetricId, amount: u64, sink: &mut impl Sink) -> Result<(), Failed> {
     match kind {
-        MetricKind::Counter => sink.increment(id, i64::try_from(amount).unwrap_or(i64::MAX)),
+        MetricKind::Counter => count(id, amount, sink),
         MetricKind::Gauge | MetricKind::Histogram => sink.record(id, amount),
     }
 }
@@ -339,9 +347,9 @@ impl Health {
     fn tell(&self, errors: Errors, sink: &mut impl Sink) {
         let counters =
             [(self.evaluation_errors, errors.evaluation), (self.host_errors, errors.host)];
-        for (counter, count) in counters {
-            if let (Some(counter), 1..) = (counter, count) {
-                let _ = sink.increment(counter, i64::from(count));
+        for (counter, errors) in counters {
+            if let Some(counter) = counter {
+                let _ = count(counter, u64::from(errors), sink);
             }
         }
     }

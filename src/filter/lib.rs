@@ -1,6 +1,6 @@
 //! The WebAssembly module: opmeter-core behind the proxy-wasm ABI (0.2.1).
 //!
-//! The proxy-wasm SDK dispatches callbacks; every host call goes through [`abi`], which cannot panic.
+//! The proxy-wasm SDK dispatches callbacks; every host call goes through `abi`, which cannot panic.
 #![deny(unsafe_code)]
 #![allow(missing_docs, reason = "the SDK's main! exports a function without one")]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]

@@ -1,4 +1,4 @@
-//! The plugin configuration: JSON text -> [`raw`] (structure) -> [`validate`] (meaning) -> [`Config`].
+//! The plugin configuration: JSON text -> `raw` (structure) -> `validate` (meaning) -> [`Config`].
 //!
 //! Sources: Istio's AttributeGen and stats `PluginConfig`; field names are accepted as written there (`tags_to_remove`)
 //! and as protobuf JSON writes them (`tagsToRemove`).

@@ -201,3 +201,13 @@ fn problems_of_a_configuration_are_counted() {
     record::count_config_errors(3, &mut stats);
     assert_eq!(stats.total("opmeter_config_errors_total"), 3);
 }
+
+#[test]
+fn a_value_of_zero_makes_the_series_without_an_increment() {
+    let (mut host, mut stats) = (ok_request(), Stats::default());
+    let config = r#"{"standard_metrics":false,"definitions":[{"name":"calls","value":"0"}]}"#;
+    let mut recorder = recorder(config, &mut host, &mut stats);
+    log(&mut recorder, &mut host, &mut stats);
+    assert_eq!(stats.values.get("istio_calls"), Some(&0));
+    assert_eq!(stats.total("opmeter_host_errors_total"), 0);
+}

@@ -121,6 +121,9 @@ impl Sink for Stats {
         self.calls += 1;
         let (kind, name) = &self.names[metric.0 as usize];
         assert_eq!(*kind, MetricKind::Counter);
+        if delta == 0 {
+            return Err(FAILURE);
+        }
         *self.values.get_mut(name).expect("defined") += delta as u64;
         Ok(())
     }

@@ -1,0 +1,40 @@
+# opmeter: per-operation Istio metrics for any Envoy. `make` alone lists the targets.
+
+.DEFAULT_GOAL := help
+.PHONY: help run build envoy-path test check unit wasm-test deny clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "Variables: ENVOY=/path/to/envoy uses your own Envoy. For run: ONCE=1 ends after the report, ROUNDS=10;"
+	@echo "CLIENT_ and SERVER_ with ADDRESS, PORT, STATS_PORT, ADMIN_PORT, HEALTH_PORT, and UPSTREAM_PORT move what listens."
+
+run: build ## Build all, start two Envoys with the module, send traffic, show the metrics
+	@make/run.sh
+
+build: ## Build the module, dist/opmeter.wasm
+	@make/build.sh
+
+envoy-path: ## Print the path of the Envoy in use, installing it if need be (make -s envoy-path)
+	@make/envoy-path.sh
+
+test: ## Run everything: check, unit and end-to-end tests, tests on WebAssembly
+	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory build
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory wasm-test
+
+check: ## Formatting, lints and documentation without warnings
+	@make/check.sh
+
+unit: ## All tests of the workspace, with the built module and a real Envoy
+	@make/test.sh
+
+wasm-test: ## The core's tests on WebAssembly, under Node
+	@make/wasm-test.sh
+
+deny: ## Licences, bans and sources of all dependencies (needs cargo-deny)
+	@make/deny.sh
+
+clean: ## Remove what was built; installed tools in .tools stay
+	rm -rf target dist

