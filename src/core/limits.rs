@@ -11,3 +11,6 @@ pub const MAX_SEPARATOR_BYTES: usize = 16;
 
 /// Farthest spelling (in edits) that is still offered as "did you mean".
 pub const MAX_SUGGESTION_DISTANCE: usize = 3;
+
+/// Milliseconds between reports of a stream that lasts, when `tcp_reporting_duration` says nothing (Istio's default).
+pub const DEFAULT_REPORTING_INTERVAL: u32 = 5_000;

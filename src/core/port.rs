@@ -30,6 +30,15 @@ pub struct Refused;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failed(pub u32);
 
+/// Whose headers are meant; each can be touched only while that message's headers pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// From the client.
+    Request,
+    /// To the client.
+    Response,
+}
+
 /// What the core asks of the proxy.
 pub trait Host {
     /// Compiles a CEL expression over Envoy's attributes; only called while configuring.
@@ -39,8 +48,9 @@ pub trait Host {
     /// [`crate::attribute::decode`]. An error leaves `out` as it was.
     fn evaluate(&mut self, expression: ExprId, out: &mut Vec<u8>) -> Result<(), Failed>;
 
-    /// A value of the proxy's own node metadata, such as `["LABELS", "app"]`; only called while configuring.
-    fn node_metadata(&mut self, path: &[&str]) -> Option<Vec<u8>>;
+    /// A value of the proxy's own node, such as `["id"]` or `["metadata", "LABELS", "app"]`; only called while
+    /// configuring.
+    fn node(&mut self, path: &[&str]) -> Option<Vec<u8>>;
 
     /// Announces that a derived attribute holds text, so that `== 'x'` works on it wherever it is read; only called
     /// while configuring. A host that cannot be told answers with an error, which costs nothing but the type.
@@ -48,6 +58,15 @@ pub trait Host {
 
     /// Publishes a derived attribute of the stream in hand as filter state `wasm.NAME`.
     fn publish(&mut self, name: &str, value: &[u8]) -> Result<(), Failed>;
+
+    /// The first value of a header of the message in hand; `None` when there is no such header. Names are lower case.
+    fn header(&mut self, message: Message, name: &str) -> Result<Option<Vec<u8>>, Failed>;
+
+    /// Takes a header away, if it is there.
+    fn remove_header(&mut self, message: Message, name: &str) -> Result<(), Failed>;
+
+    /// Sets a header to one value, whatever was there.
+    fn set_header(&mut self, message: Message, name: &str, value: &[u8]) -> Result<(), Failed>;
 }
 
 /// What the core tells the proxy's statistics.

@@ -1,7 +1,7 @@
 //! The core's ports over the ABI.
 
-use crate::abi::{self, MetricType};
-use opmeter_core::port::{ExprId, Failed, Host, MetricId, MetricKind, Refused, Sink};
+use crate::abi::{self, HeaderMap, MetricType};
+use opmeter_core::port::{ExprId, Failed, Host, Message, MetricId, MetricKind, Refused, Sink};
 
 /// The proxy this module runs in, and the stream in hand.
 #[derive(Debug)]
@@ -22,8 +22,8 @@ impl Host for Proxy {
         Ok(())
     }
 
-    fn node_metadata(&mut self, path: &[&str]) -> Option<Vec<u8>> {
-        let path = [&["xds", "node", "metadata"], path].concat().join("\0");
+    fn node(&mut self, path: &[&str]) -> Option<Vec<u8>> {
+        let path = [&["xds", "node"], path].concat().join("\0");
         abi::property(path.as_bytes()).ok()
     }
 
@@ -34,6 +34,22 @@ impl Host for Proxy {
 
     fn publish(&mut self, name: &str, value: &[u8]) -> Result<(), Failed> {
         abi::set_property(name.as_bytes(), value).map_err(Failed)
+    }
+
+    fn header(&mut self, message: Message, name: &str) -> Result<Option<Vec<u8>>, Failed> {
+        match abi::header(map(message), name) {
+            Ok(value) => Ok(Some(value)),
+            Err(abi::NOT_FOUND) => Ok(None),
+            Err(status) => Err(Failed(status)),
+        }
+    }
+
+    fn remove_header(&mut self, message: Message, name: &str) -> Result<(), Failed> {
+        abi::remove_header(map(message), name).map_err(Failed)
+    }
+
+    fn set_header(&mut self, message: Message, name: &str, value: &[u8]) -> Result<(), Failed> {
+        abi::set_header(map(message), name, value).map_err(Failed)
     }
 }
 
@@ -53,6 +69,13 @@ impl Sink for Proxy {
 
     fn record(&mut self, metric: MetricId, value: u64) -> Result<(), Failed> {
         abi::record_metric(metric.0, value).map_err(Failed)
+    }
+}
+
+fn map(message: Message) -> HeaderMap {
+    match message {
+        Message::Request => HeaderMap::Request,
+        Message::Response => HeaderMap::Response,
     }
 }
 

@@ -1,11 +1,11 @@
-//! The plugin: reads its configuration and hands each HTTP stream a context.
+//! The plugin: reads its configuration, and keeps time for streams that last.
 
 use crate::abi;
 use crate::host::Proxy;
-use crate::http::HttpStream;
+use crate::streams;
 use opmeter_core::{Configured, Recorder, record};
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{ContextType, LogLevel};
+use proxy_wasm::traits::{Context, RootContext};
+use proxy_wasm::types::LogLevel;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -13,8 +13,8 @@ use std::rc::Rc;
 pub type SharedRecorder = Rc<RefCell<Option<Recorder>>>;
 
 /// The root context.
-#[derive(Default)]
 pub struct Root {
+    context_id: u32,
     recorder: SharedRecorder,
 }
 
@@ -46,23 +46,34 @@ impl RootContext for Root {
         }
     }
 
-    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(HttpStream::new(Rc::clone(&self.recorder))))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+    fn on_tick(&mut self) {
+        if let Ok(mut recorder) = self.recorder.try_borrow_mut()
+            && let Some(recorder) = recorder.as_mut()
+        {
+            streams::tick(self.context_id, recorder);
+        }
     }
 }
 
 impl Root {
+    /// Makes the plugin known to the streams that will be created for it.
+    pub fn new(context_id: u32) -> Self {
+        let recorder = SharedRecorder::default();
+        streams::add_root(context_id, Rc::clone(&recorder));
+        Self { context_id, recorder }
+    }
+
     fn accept(&mut self, Configured { plan, warnings }: Configured) -> bool {
         record::count_config_errors(warnings.len(), &mut Proxy);
         for warning in &warnings {
             log::warn!("configuration: {warning}");
         }
         let Ok(mut recorder) = self.recorder.try_borrow_mut() else { return false };
-        *recorder = Some(Recorder::new(plan, &mut Proxy));
+        let interval = plan.reporting_interval();
+        *recorder = Some(Recorder::new(plan, &mut Proxy, &mut Proxy));
+        if let Err(status) = abi::set_tick_period(interval) {
+            log::warn!("streams that last are reported at their end only (status {status})");
+        }
         true
     }
 }

@@ -2,7 +2,7 @@
 
 /// Exports that stay. A proxy calls back whatever is exported: a callback nobody handles would still cost every stream,
 /// and every body chunk, a way into the VM.
-pub const KEPT: [(&str, &str); 12] = [
+pub const KEPT: [(&str, &str); 15] = [
     ("memory", "the proxy reads and writes values there"),
     ("malloc", "the proxy allocates the values it returns"),
     ("proxy_on_memory_allocate", "the same allocator under its later name"),
@@ -11,11 +11,22 @@ pub const KEPT: [(&str, &str); 12] = [
     ("proxy_on_vm_start", "start of a VM, one per worker"),
     ("proxy_on_configure", "reads the plugin configuration"),
     ("proxy_on_context_create", "one context per stream"),
-    ("proxy_on_request_headers", "attributes of the request phase"),
+    ("proxy_on_tick", "reports streams that last"),
+    ("proxy_on_new_connection", "tells a TCP connection from a request"),
+    ("proxy_on_request_headers", "attributes of the request phase, metadata exchange"),
+    ("proxy_on_response_headers", "metadata exchange"),
     ("proxy_on_log", "records the stream"),
     ("proxy_on_done", "lets the proxy end a context"),
     ("proxy_on_delete", "frees a stream's context"),
 ];
+
+/// What the module's own callbacks are called before packing: `opmeter_on_log` takes the place of the SDK's `proxy_on_log`.
+pub const OWN_PREFIX: &str = "opmeter_on_";
+
+/// The ABI's name of one of the module's own callbacks.
+pub(crate) fn abi_name(own: &str) -> Option<String> {
+    own.strip_prefix(OWN_PREFIX).map(|callback| format!("proxy_on_{callback}"))
+}
 
 /// Groups of exports of which a module must have at least one.
 pub(crate) const REQUIRED: [&[&str]; 6] = [

@@ -23,6 +23,10 @@ pub enum Fact {
     ClusterName,
     /// First entry of the cluster's Istio service list, a map of `host`, `name`, `namespace`.
     ClusterService,
+    /// Whether the cluster lies outside the mesh.
+    ClusterExternal,
+    /// Whether the cluster's endpoints take no exchange headers.
+    ClusterDisablesExchange,
     /// First URI SAN of the local certificate towards the client.
     DownstreamLocalSan,
     /// First URI SAN of the client's certificate.
@@ -31,6 +35,18 @@ pub enum Fact {
     UpstreamLocalSan,
     /// First URI SAN of the upstream's certificate.
     UpstreamPeerSan,
+    /// The client's identity as the proxy knows it, which may be another than the certificate's (HBONE).
+    PeerPrincipal,
+    /// The proxy's own identity towards the client, likewise.
+    LocalPrincipal,
+    /// The client as the proxy's own metadata exchange knows it, a map.
+    DownstreamPeer,
+    /// The upstream as the proxy's own metadata exchange knows it, a map.
+    UpstreamPeer,
+    /// The chosen endpoint's `istio.workload` metadata.
+    EndpointWorkload,
+    /// Messages of a gRPC stream so far, `requests,responses`.
+    GrpcMessages,
     /// Nanoseconds from the first byte in to the last byte out; absent when the stream did not complete.
     Duration,
     /// Bytes of request headers, body and trailers.
@@ -43,7 +59,7 @@ pub enum Fact {
 pub const FACT_COUNT: usize = TABLE.len();
 
 /// Every fact and the expression that yields it, in the order of [`Fact`].
-pub const TABLE: [(Fact, &str); 16] = [
+pub const TABLE: [(Fact, &str); 24] = [
     (Fact::ListenerDirection, "has(xds.listener_direction) ? xds.listener_direction : ''"),
     (Fact::Host, "has(request.host) ? request.host : ''"),
     (Fact::ContentType, "'content-type' in request.headers ? request.headers['content-type'] : ''"),
@@ -58,6 +74,18 @@ pub const TABLE: [(Fact, &str); 16] = [
          && has(xds.cluster_metadata.filter_metadata.istio.services) \
          && size(xds.cluster_metadata.filter_metadata.istio.services) > 0 \
          ? xds.cluster_metadata.filter_metadata.istio.services[0] : ''",
+    ),
+    (
+        Fact::ClusterExternal,
+        "has(xds.cluster_metadata) && has(xds.cluster_metadata.filter_metadata.istio) \
+         && has(xds.cluster_metadata.filter_metadata.istio.external) \
+         ? xds.cluster_metadata.filter_metadata.istio.external : ''",
+    ),
+    (
+        Fact::ClusterDisablesExchange,
+        "has(xds.cluster_metadata) && has(xds.cluster_metadata.filter_metadata.istio) \
+         && has(xds.cluster_metadata.filter_metadata.istio.disable_mx) \
+         ? xds.cluster_metadata.filter_metadata.istio.disable_mx : ''",
     ),
     (
         Fact::DownstreamLocalSan,
@@ -75,6 +103,31 @@ pub const TABLE: [(Fact, &str); 16] = [
         Fact::UpstreamPeerSan,
         "has(upstream.uri_san_peer_certificate) ? upstream.uri_san_peer_certificate : ''",
     ),
+    (
+        Fact::PeerPrincipal,
+        "'io.istio.peer_principal' in filter_state ? filter_state['io.istio.peer_principal'] : ''",
+    ),
+    (
+        Fact::LocalPrincipal,
+        "'io.istio.local_principal' in filter_state ? filter_state['io.istio.local_principal'] : ''",
+    ),
+    (
+        Fact::DownstreamPeer,
+        "'downstream_peer' in filter_state ? filter_state['downstream_peer'] : ''",
+    ),
+    (Fact::UpstreamPeer, "'upstream_peer' in filter_state ? filter_state['upstream_peer'] : ''"),
+    (
+        Fact::EndpointWorkload,
+        "has(xds.upstream_host_metadata) && xds.upstream_host_metadata != null \
+         && has(xds.upstream_host_metadata.filter_metadata.istio) \
+         && has(xds.upstream_host_metadata.filter_metadata.istio.workload) \
+         ? xds.upstream_host_metadata.filter_metadata.istio.workload : ''",
+    ),
+    (
+        Fact::GrpcMessages,
+        "'envoy.filters.http.grpc_stats' in filter_state \
+         ? filter_state['envoy.filters.http.grpc_stats'] : ''",
+    ),
     (Fact::Duration, "has(request.duration) ? request.duration : ''"),
     (Fact::RequestBytes, "has(request.total_size) ? request.total_size : ''"),
     (Fact::ResponseBytes, "has(response.total_size) ? response.total_size : ''"),
@@ -86,6 +139,11 @@ impl Fact {
     /// Position in [`TABLE`].
     pub fn index(self) -> usize {
         self as usize
+    }
+
+    /// The expression that yields it.
+    pub fn expression(self) -> &'static str {
+        TABLE.get(self.index()).map(|(_, text)| *text).unwrap_or_default()
     }
 }
 

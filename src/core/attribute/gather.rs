@@ -5,18 +5,26 @@ use super::fact::{FACT_COUNT, Fact, TABLE};
 use crate::port::{ExprId, Host};
 use std::ops::Range;
 
-/// The facts a plan needs, compiled once.
+/// Facts that are fetched together, compiled once.
 ///
-/// The list is the normal way. Its elements are compiled one by one as well: when the list fails on some stream, the
-/// facts that can be had are still fetched.
+/// The list is the normal way. When it fails for a stream, each of its facts is evaluated alone; those that failed leave
+/// the list and are evaluated alone from then on, so that no fact makes the others fail twice.
 #[derive(Debug, Default)]
 pub struct Query {
     list: Option<ExprId>,
-    elements: Vec<(Fact, Option<ExprId>)>,
+    listed: Vec<Element>,
+    alone: Vec<Element>,
+}
+
+/// A fact and its own expression.
+#[derive(Clone, Copy, Debug)]
+struct Element {
+    fact: Fact,
+    expression: ExprId,
 }
 
 /// The facts of one stream: ranges into the buffer they were fetched into. Absent facts are empty.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     buffer: &'a [u8],
     ranges: &'a Ranges,
@@ -33,38 +41,30 @@ pub(crate) const NO_RANGES: Ranges = [const { 0..0 }; FACT_COUNT];
 impl Query {
     /// Compiles the facts in `needs`, given in any order and as often as they are needed.
     pub fn compile(needs: &[Fact], host: &mut impl Host) -> Self {
-        let expressions: Vec<&str> =
-            TABLE.iter().filter(|(fact, _)| needs.contains(fact)).map(|(_, text)| *text).collect();
-        let list = host.compile(&format!("[{}]", expressions.join(", "))).ok();
-        let elements = TABLE
-            .iter()
-            .filter(|(fact, _)| needs.contains(fact))
-            .map(|(fact, text)| (*fact, host.compile(text).ok()))
-            .collect();
-        Self { list, elements }
+        let needed = TABLE.iter().filter(|(fact, _)| needs.contains(fact));
+        let compiled = needed.filter_map(|(fact, text)| {
+            host.compile(text).ok().map(|expression| Element { fact: *fact, expression })
+        });
+        let mut query = Self { listed: compiled.collect(), ..Self::default() };
+        query.compile_list(host);
+        query
     }
 
-    /// Fetches all facts into `buffer`; returns how many could not be evaluated (they stay absent).
+    /// Fetches all facts into `buffer`; those that cannot be evaluated are absent.
     pub(crate) fn fetch(
-        &self,
+        &mut self,
         host: &mut impl Host,
         buffer: &mut Vec<u8>,
         ranges: &mut Ranges,
-    ) -> u32 {
+    ) {
         *ranges = NO_RANGES;
-        if self.fetch_list(host, buffer, ranges).is_some() {
-            return 0;
+        if !self.listed.is_empty() && self.fetch_list(host, buffer, ranges).is_none() {
+            *ranges = NO_RANGES;
+            self.fetch_listed_one_by_one(host, buffer, ranges);
         }
-        let mut failed: u32 = 0;
-        for (fact, expression) in &self.elements {
-            let start = buffer.len();
-            let fetched = expression.is_some_and(|e| host.evaluate(e, buffer).is_ok());
-            failed = failed.saturating_add(u32::from(!fetched));
-            if let Some(range) = ranges.get_mut(fact.index()) {
-                *range = start..buffer.len();
-            }
+        for element in &self.alone {
+            element.fetch(host, buffer, ranges);
         }
-        failed
     }
 
     fn fetch_list(
@@ -76,12 +76,51 @@ impl Query {
         let start = buffer.len();
         host.evaluate(self.list?, buffer).ok()?;
         let mut elements = Pairs::parse(buffer.get(start..)?)?;
-        for (fact, _) in &self.elements {
+        for Element { fact, .. } in &self.listed {
             let element = elements.next_element()?;
             *ranges.get_mut(fact.index())? =
                 start.checked_add(element.start)?..start.checked_add(element.end)?;
         }
         Some(())
+    }
+
+    fn fetch_listed_one_by_one(
+        &mut self,
+        host: &mut impl Host,
+        buffer: &mut Vec<u8>,
+        ranges: &mut Ranges,
+    ) {
+        let before = self.listed.len();
+        let mut failed = Vec::new();
+        self.listed.retain(|element| {
+            let fetched = element.fetch(host, buffer, ranges);
+            if !fetched {
+                failed.push(*element);
+            }
+            fetched
+        });
+        if self.listed.len() < before {
+            self.compile_list(host);
+        }
+        self.alone.append(&mut failed);
+    }
+
+    fn compile_list(&mut self, host: &mut impl Host) {
+        let texts: Vec<&str> = self.listed.iter().map(|e| e.fact.expression()).collect();
+        self.list = host.compile(&format!("[{}]", texts.join(", "))).ok();
+    }
+}
+
+// === impl Element ===
+
+impl Element {
+    fn fetch(&self, host: &mut impl Host, buffer: &mut Vec<u8>, ranges: &mut Ranges) -> bool {
+        let start = buffer.len();
+        let fetched = host.evaluate(self.expression, buffer).is_ok();
+        if let Some(range) = ranges.get_mut(self.fact.index()) {
+            *range = start..buffer.len();
+        }
+        fetched
     }
 }
 
@@ -103,6 +142,16 @@ impl<'a> Facts<'a> {
     /// The fact as a number; `None` when absent.
     pub fn int(&self, fact: Fact) -> Option<i64> {
         decode::int(self.bytes(fact))
+    }
+
+    /// The fact as a number that cannot be negative; 0 when absent.
+    pub fn count(&self, fact: Fact) -> u64 {
+        self.int(fact).and_then(|number| u64::try_from(number).ok()).unwrap_or_default()
+    }
+
+    /// Whether the fact is there and true.
+    pub fn is_true(&self, fact: Fact) -> bool {
+        decode::boolean(self.bytes(fact)).unwrap_or_default()
     }
 
     /// A field of a fact that is a map; empty when absent.

@@ -112,6 +112,25 @@ impl<'v, 'd> Fields<'v, 'd> {
             .collect()
     }
 
+    /// A whole number, written as a number or as a string (protobuf JSON).
+    pub fn unsigned(&mut self, name: &str) -> Option<u64> {
+        let (path, value) = self.get(name)?;
+        let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
+        number.or_else(|| self.mismatch(path, value, "a number"))
+    }
+
+    /// A duration such as `5s`, in milliseconds.
+    pub fn milliseconds(&mut self, name: &str) -> Option<u64> {
+        let (path, value) = self.get(name)?;
+        let duration = value.as_str().and_then(milliseconds);
+        duration.or_else(|| self.mismatch(path, value, "a duration such as \"10s\""))
+    }
+
+    /// An object to be opened.
+    pub fn object(&mut self, name: &str) -> Option<Located<'v>> {
+        self.get(name)
+    }
+
     /// A field whose value does not matter beyond its kind.
     pub fn tolerated(&mut self, name: &str, accepts: fn(&Value) -> bool, expected: &str) {
         if let Some((path, value)) = self.get(name)
@@ -163,6 +182,22 @@ impl<'v, 'd> Fields<'v, 'd> {
     fn report(&mut self, path: String, message: String) {
         self.diagnostics.push(Diagnostic::error(path, message));
     }
+}
+
+/// Protobuf JSON: seconds with at most nine decimals and an `s`.
+fn milliseconds(text: &str) -> Option<u64> {
+    let seconds = text.strip_suffix('s')?;
+    let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, "0"));
+    let digits = |text: &str, most: usize| {
+        (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
+    };
+    if !digits(whole, 12) || !digits(fraction, 9) {
+        return None;
+    }
+    let thousandths = fraction.bytes().chain([b'0', b'0']).take(3);
+    thousandths.fold(whole.parse().ok(), |sum: Option<u64>, digit| {
+        sum?.checked_mul(10)?.checked_add(u64::from(digit.checked_sub(b'0')?))
+    })
 }
 
 /// What a value is, for a person.

@@ -29,6 +29,21 @@ pub struct Config {
     pub strict: bool,
     /// How stat names are built.
     pub stat_names: StatNames,
+    /// Metadata exchange by HTTP headers; `None` leaves headers alone.
+    pub exchange: Option<MetadataExchange>,
+    /// Milliseconds between reports of streams that last; 0 reports at their end only.
+    pub reporting_interval: u32,
+}
+
+/// Value of `metadata_exchange`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct MetadataExchange {
+    /// Pod labels to send and to keep beside the standard ones.
+    pub additional_labels: Vec<String>,
+    /// Most peers kept decoded; 0 keeps none.
+    pub max_peers: usize,
+    /// Whether nothing is sent to services outside the mesh.
+    pub skip_external: bool,
 }
 
 /// A derived attribute (AttributeGen).

@@ -16,6 +16,16 @@ pub(super) struct RawConfig {
     pub stat_prefix: Option<String>,
     pub field_separator: Option<String>,
     pub value_separator: Option<String>,
+    pub exchange: Option<RawExchange>,
+    pub max_peer_cache_size: Option<u64>,
+    pub tcp_reporting_duration: Option<u64>,
+}
+
+#[derive(Debug)]
+pub(super) struct RawExchange {
+    pub additional_labels: Vec<String>,
+    pub max_peers: Option<u64>,
+    pub skip_external: Option<bool>,
 }
 
 #[derive(Debug)]
@@ -66,16 +76,20 @@ const CONFIG: Schema = Schema {
         "field_separator",
         "graceful_deletion_interval",
         "max_peer_cache_size",
+        "metadata_exchange",
         "metrics",
         "reporter",
         "rotation_interval",
         "standard_metrics",
         "stat_prefix",
         "strict",
+        "tcp_reporting_duration",
         "value_separator",
     ],
-    not_yet: &["limits", "metadata_exchange", "tcp_reporting_duration", "telemetry"],
+    not_yet: &["limits", "telemetry"],
 };
+const EXCHANGE: Schema =
+    Schema { allowed: &["additional_labels", "max_peers", "skip_external"], not_yet: &[] };
 const ATTRIBUTE: Schema = Schema {
     allowed: &["match", "output_attribute", "phase"],
     not_yet: &["openapi", "operations"],
@@ -102,12 +116,12 @@ pub(super) fn read(text: &[u8], diagnostics: &mut Vec<Diagnostic>) -> RawConfig 
 fn config(value: &Value, diagnostics: &mut Vec<Diagnostic>) -> RawConfig {
     let mut fields = Fields::open((String::new(), value), &CONFIG, diagnostics);
     fields.tolerated("debug", is_flag, "true or false");
-    fields.tolerated("max_peer_cache_size", is_number, "a number");
-    fields.tolerated("rotation_interval", is_duration, "a duration such as \"10s\"");
-    fields.tolerated("graceful_deletion_interval", is_duration, "a duration such as \"10s\"");
+    fields.milliseconds("rotation_interval");
+    fields.milliseconds("graceful_deletion_interval");
     let attributes = fields.list("attributes");
     let definitions = fields.list("definitions");
     let metrics = fields.list("metrics");
+    let exchange = fields.object("metadata_exchange");
     let raw = RawConfig {
         disable_host_header_fallback: fields.boolean("disable_host_header_fallback"),
         reporter: fields.choice("reporter", REPORTERS),
@@ -116,13 +130,25 @@ fn config(value: &Value, diagnostics: &mut Vec<Diagnostic>) -> RawConfig {
         stat_prefix: fields.string("stat_prefix"),
         field_separator: fields.string("field_separator"),
         value_separator: fields.string("value_separator"),
+        max_peer_cache_size: fields.unsigned("max_peer_cache_size"),
+        tcp_reporting_duration: fields.milliseconds("tcp_reporting_duration"),
         ..RawConfig::default()
     };
     RawConfig {
         attributes: attributes.into_iter().map(|at| attribute(at, diagnostics)).collect(),
         definitions: definitions.into_iter().map(|at| definition(at, diagnostics)).collect(),
         metrics: metrics.into_iter().map(|at| metric(at, diagnostics)).collect(),
+        exchange: exchange.map(|at| self::exchange(at, diagnostics)),
         ..raw
+    }
+}
+
+fn exchange(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawExchange {
+    let mut fields = Fields::open(at, &EXCHANGE, diagnostics);
+    RawExchange {
+        additional_labels: fields.strings("additional_labels"),
+        max_peers: fields.unsigned("max_peers"),
+        skip_external: fields.boolean("skip_external"),
     }
 }
 
@@ -168,21 +194,4 @@ fn metric(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawOverride {
 /// Old configurations carry `debug: "false"`.
 fn is_flag(value: &Value) -> bool {
     value.is_boolean() || matches!(value.as_str(), Some("true" | "false"))
-}
-
-/// Protobuf JSON writes integers as numbers or as strings.
-fn is_number(value: &Value) -> bool {
-    value.as_u64().is_some() || value.as_str().is_some_and(|text| text.parse::<u64>().is_ok())
-}
-
-/// Protobuf JSON: seconds with at most nine decimals and an `s`.
-fn is_duration(value: &Value) -> bool {
-    let digits = |text: &str, most: usize| {
-        (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
-    };
-    let seconds = value.as_str().and_then(|text| text.strip_suffix('s'));
-    seconds.is_some_and(|seconds| match seconds.split_once('.') {
-        Some((whole, fraction)) => digits(whole, 12) && digits(fraction, 9),
-        None => digits(seconds, 12),
-    })
 }

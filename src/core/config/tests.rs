@@ -62,12 +62,10 @@ fn an_unknown_field_is_refused_with_the_nearest_name() {
 #[test]
 fn fields_of_later_versions_are_refused_rather_than_ignored() {
     refused(
-        r#"{"telemetry":{},"limits":{},"metadata_exchange":{},"tcpReportingDuration":"5s",
+        r#"{"telemetry":{},"limits":{},
             "attributes":[{"output_attribute":"a","operations":[],"openapi":{}}],"metrics":[{"match":"true"}]}"#,
         &[
             "limits: not supported yet by this version",
-            "metadata_exchange: not supported yet by this version",
-            "tcpReportingDuration: not supported yet by this version",
             "telemetry: not supported yet by this version",
             "attributes[0].openapi: not supported yet by this version",
             "attributes[0].operations: not supported yet by this version",
@@ -253,8 +251,8 @@ fn the_fields_of_old_wasm_configurations_are_understood() {
             "rotation_interval":"soon"}"#,
         &[
             "debug: found the string \"maybe\", expected true or false",
-            "max_peer_cache_size: found true, expected a number",
             "rotation_interval: found the string \"soon\", expected a duration such as \"10s\"",
+            "max_peer_cache_size: found true, expected a number",
             "stat_prefix: found \"a b\", expected at most 127 letters, digits, `_`, `.`, `:`, `/` and `-`",
             "field_separator: found \"a\", expected at most 16 of !#$%&*+,-./:;<=>?@^|~",
         ],
@@ -265,4 +263,52 @@ fn the_fields_of_old_wasm_configurations_are_understood() {
             "value_separator: \":\" and the field separator \"::\" contain each other, choose different ones",
         ],
     );
+}
+
+#[test]
+fn metadata_exchange_is_on_when_it_is_there() {
+    assert_eq!(accepted("{}").exchange, None);
+    let exchange =
+        accepted(r#"{"metadata_exchange":{},"max_peer_cache_size":7}"#).exchange.unwrap();
+    assert_eq!(exchange.max_peers, 7);
+    let exchange = accepted(
+        r#"{"metadataExchange":{"additionalLabels":["role"],"max_peers":"20","skip_external":true}}"#,
+    );
+    let expected = MetadataExchange {
+        additional_labels: vec!["role".to_owned()],
+        max_peers: 20,
+        skip_external: true,
+    };
+    assert_eq!(exchange.exchange, Some(expected));
+    refused(
+        r#"{"metadata_exchange":{"max_peers":-1,"labels":[]},"tcp_reporting_duration":5}"#,
+        &[
+            "tcp_reporting_duration: found the number 5, expected a duration such as \"10s\"",
+            "metadata_exchange.labels: unknown field; allowed: additional_labels, max_peers, skip_external",
+            "metadata_exchange.max_peers: found the number -1, expected a number",
+        ],
+    );
+    refused(
+        r#"{"metadata_exchange":true}"#,
+        &["metadata_exchange: found true, expected an object"],
+    );
+}
+
+#[test]
+fn durations_are_protobuf_json() {
+    let interval = |text: &str| {
+        accepted(&format!(r#"{{"tcp_reporting_duration":"{text}"}}"#)).reporting_interval
+    };
+    assert_eq!(accepted("").reporting_interval, 5_000);
+    assert_eq!(interval("15s"), 15_000);
+    assert_eq!(interval("0s"), 0);
+    assert_eq!(interval("1.5s"), 1_500);
+    assert_eq!(interval("0.0019s"), 1);
+    assert_eq!(interval("999999999999s"), u32::MAX);
+    for text in ["5", "s", "-1s", "1.s", ".5s", "1e3s", "5ms", "1000000000000s"] {
+        assert!(
+            parse(format!(r#"{{"tcp_reporting_duration":"{text}"}}"#).as_bytes()).is_err(),
+            "{text}"
+        );
+    }
 }

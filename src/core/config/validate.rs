@@ -1,10 +1,14 @@
 //! From structure to meaning: defaults, names, duplicates.
 
 use super::raw::{RawAttribute, RawConfig, RawDefinition, RawEntry, RawOverride};
-use super::{Attribute, Config, Definition, Entry, Override, Phase, ReporterMode, StatNames};
+use super::{
+    Attribute, Config, Definition, Entry, MetadataExchange, Override, Phase, ReporterMode,
+    StatNames,
+};
 use crate::diag::{Diagnostic, suggestion};
-use crate::limits::{MAX_NAME_BYTES, MAX_SEPARATOR_BYTES};
+use crate::limits::{DEFAULT_REPORTING_INTERVAL, MAX_NAME_BYTES, MAX_SEPARATOR_BYTES};
 use crate::metric::standard;
+use crate::peer::cache::DEFAULT_MAX_PEERS;
 use crate::port::MetricKind;
 
 type Diagnostics = Vec<Diagnostic>;
@@ -46,6 +50,18 @@ pub(super) fn validate(raw: RawConfig, diagnostics: &mut Diagnostics) -> Config 
         standard_metrics: raw.standard_metrics.unwrap_or(true),
         strict: raw.strict.unwrap_or(false),
         stat_names: names,
+        exchange: raw.exchange.map(|exchange| {
+            let max_peers = exchange.max_peers.or(raw.max_peer_cache_size);
+            MetadataExchange {
+                additional_labels: exchange.additional_labels,
+                max_peers: max_peers
+                    .map_or(DEFAULT_MAX_PEERS, |n| usize::try_from(n).unwrap_or(usize::MAX)),
+                skip_external: exchange.skip_external.unwrap_or(false),
+            }
+        }),
+        reporting_interval: raw
+            .tcp_reporting_duration
+            .map_or(DEFAULT_REPORTING_INTERVAL, |ms| u32::try_from(ms).unwrap_or(u32::MAX)),
     }
 }
 
@@ -159,8 +175,10 @@ fn check_metric_name(
             diagnostics.push(Diagnostic::warning(path, problem));
         }
     } else if !standard::is_standard(name) {
-        let known =
-            standard::NAMES.iter().copied().chain(definitions.iter().map(|d| d.name.as_str()));
+        let known = standard::ALL
+            .iter()
+            .map(|metric| metric.name)
+            .chain(definitions.iter().map(|d| d.name.as_str()));
         let hint = suggestion(name.strip_prefix("istio_").unwrap_or(name), known);
         let path = format!("{path}.name");
         let problem = format!("unknown metric \"{name}\"{hint}; the entry has no effect");

@@ -3,6 +3,10 @@
 //! A literal and the bare name of a derived attribute are answered here; everything else is given to the [`Host`], whose
 //! vocabulary is Envoy's (Envoy documentation, "Attributes"). Callers see [`Program`] and never who evaluates it.
 
+mod names;
+
+pub use names::{Names, PeerPath, PeerProperty, Side, peer_label};
+
 use crate::limits::MAX_EXPRESSION_BYTES;
 use crate::port::{ExprId, Host};
 
@@ -16,6 +20,8 @@ enum Class {
     Constant(Vec<u8>),
     /// The derived attribute with this index.
     Derived(usize),
+    /// A property of a peer.
+    Peer(PeerPath),
     /// The host evaluates it for each stream.
     Host(ExprId),
 }
@@ -29,26 +35,32 @@ pub enum NoValue {
     Failed,
 }
 
-/// Values of the derived attributes of the stream in hand, by index.
+/// What this module knows of the stream in hand beyond the host's attributes.
 pub trait Derived {
-    /// The value, or `None` when the attribute is not set.
-    fn value(&self, index: usize) -> Option<&[u8]>;
+    /// A derived attribute by index, `None` when it is not set.
+    fn attribute(&self, index: usize) -> Option<&[u8]>;
+
+    /// A property of a peer, `None` when it is not known.
+    fn peer(&self, path: &PeerPath) -> Option<&[u8]>;
 }
 
 // === impl Program ===
 
 impl Program {
     /// Compiles an expression whose value is wanted as text: strings as they are, numbers, bools, durations and
-    /// timestamps as CEL's `string()` writes them. `names` are the derived attributes.
+    /// timestamps as CEL's `string()` writes them. `names` are what this module answers itself.
     ///
     /// # Errors
     /// What is wrong, for a person.
-    pub fn text(text: &str, names: &[String], host: &mut impl Host) -> Result<Self, String> {
+    pub fn text(text: &str, names: &Names<'_>, host: &mut impl Host) -> Result<Self, String> {
         if let Some(literal) = literal(text) {
             return Ok(Self(Class::Constant(literal.to_vec())));
         }
-        if let Some(index) = derived(text, names) {
+        if let Some(index) = names.attribute(text) {
             return Ok(Self(Class::Derived(index)));
+        }
+        if let Some(path) = names.peer(text) {
+            return Ok(Self(Class::Peer(path)));
         }
         on_host(text, |text| format!("string(\n{text}\n)"), host)
     }
@@ -59,6 +71,14 @@ impl Program {
     /// What is wrong, for a person.
     pub fn condition(text: &str, host: &mut impl Host) -> Result<Self, String> {
         on_host(text, |text| format!("(\n{text}\n) ? true : false"), host)
+    }
+
+    /// The peer it reads, if it does.
+    pub fn reads_peer(&self) -> Option<Side> {
+        match &self.0 {
+            Class::Peer(path) => Some(path.side),
+            _ => None,
+        }
     }
 
     /// Appends the value to `out`.
@@ -74,8 +94,9 @@ impl Program {
         match &self.0 {
             Class::Constant(value) => out.extend_from_slice(value),
             Class::Derived(index) => {
-                out.extend_from_slice(derived.value(*index).ok_or(NoValue::NotSet)?);
+                out.extend_from_slice(derived.attribute(*index).ok_or(NoValue::NotSet)?);
             }
+            Class::Peer(path) => out.extend_from_slice(derived.peer(path).ok_or(NoValue::NotSet)?),
             Class::Host(id) => host.evaluate(*id, out).map_err(|_| NoValue::Failed)?,
         }
         Ok(())
@@ -127,17 +148,6 @@ fn literal(text: &str) -> Option<&[u8]> {
     })
 }
 
-/// `NAME`, `filter_state['wasm.NAME']` or `filter_state["wasm.NAME"]` of a derived attribute.
-fn derived(text: &str, names: &[String]) -> Option<usize> {
-    let text = text.trim();
-    let name = text.strip_prefix("filter_state[").map_or(Some(text), |key| {
-        let key = key.strip_suffix(']')?.trim();
-        let quote = key.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
-        key.strip_prefix(quote)?.strip_suffix(quote)?.strip_prefix("wasm.")
-    })?;
-    names.iter().position(|known| known == name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,28 +175,6 @@ mod tests {
             "99999999999999999999",
         ] {
             assert_eq!(literal(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn derived_attributes_are_known_by_three_spellings() {
-        let names = ["other".to_owned(), "op".to_owned()];
-        for text in [
-            "op",
-            " op ",
-            "filter_state['wasm.op']",
-            "filter_state[\"wasm.op\"]",
-            "filter_state[ 'wasm.op' ]",
-        ] {
-            assert_eq!(derived(text, &names), Some(1), "{text}");
-        }
-        for text in [
-            "op2",
-            "filter_state['op']",
-            "filter_state['wasm.op\"]",
-            "filter_state['wasm.op'] + 'x'",
-        ] {
-            assert_eq!(derived(text, &names), None, "{text}");
         }
     }
 }

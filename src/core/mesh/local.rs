@@ -1,6 +1,7 @@
 //! The proxy's own workload, read from its node metadata once per configuration.
 
-use super::{LATEST, Peer, UNKNOWN};
+use super::{LATEST, UNKNOWN};
+use crate::peer::Field;
 use crate::port::Host;
 
 /// Labels of the local workload; none is empty.
@@ -35,7 +36,8 @@ impl LocalNode {
     /// Reads the node metadata.
     pub fn read(host: &mut impl Host) -> Self {
         let mut get = |path: &[&str], fallback: &[u8]| {
-            host.node_metadata(path).filter(|v| !v.is_empty()).unwrap_or_else(|| fallback.to_vec())
+            let path = [&["metadata"], path].concat();
+            host.node(&path).filter(|v| !v.is_empty()).unwrap_or_else(|| fallback.to_vec())
         };
         let workload = get(&["WORKLOAD_NAME"], UNKNOWN);
         Self {
@@ -51,17 +53,17 @@ impl LocalNode {
         }
     }
 
-    /// The same workload in the shape of a peer, for labels that take either side.
-    pub fn as_peer(&self) -> Peer<'_> {
-        Peer {
-            workload: &self.workload,
-            namespace: &self.namespace,
-            app: &self.app,
-            version: &self.version,
-            canonical_service: &self.canonical_service,
-            canonical_revision: &self.canonical_revision,
-            cluster: &self.cluster,
-            identity: b"",
+    /// A property of this workload, as a peer would know it; empty for those that are no label.
+    pub fn get(&self, field: Field) -> &[u8] {
+        match field {
+            Field::Workload => &self.workload,
+            Field::Namespace => &self.namespace,
+            Field::Cluster => &self.cluster,
+            Field::Service => &self.canonical_service,
+            Field::Revision => &self.canonical_revision,
+            Field::App => &self.app,
+            Field::Version => &self.version,
+            _ => b"",
         }
     }
 }

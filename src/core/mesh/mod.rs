@@ -3,12 +3,10 @@
 mod destination;
 mod local;
 mod peer;
-mod spiffe;
 
 pub use destination::Destination;
 pub use local::LocalNode;
-pub use peer::Peer;
-pub use spiffe::namespace_of;
+pub use peer::PeerView;
 
 /// The value of an identity label nobody could tell.
 pub const UNKNOWN: &[u8] = b"unknown";

@@ -1,7 +1,8 @@
 //! The value of every standard label, by reporter (Istio stats: label sources).
 
 use crate::attribute::{Fact, Facts};
-use crate::mesh::{Destination, LATEST, LocalNode, Peer, UNKNOWN, namespace_of, or};
+use crate::mesh::{Destination, LATEST, LocalNode, PeerView, UNKNOWN, or};
+use crate::peer::{Field, spiffe};
 
 /// A standard label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,13 +65,15 @@ pub struct Labels<'a> {
     /// The proxy's own workload.
     pub local: &'a LocalNode,
     /// The client's workload.
-    pub downstream: Peer<'a>,
+    pub downstream: PeerView<'a>,
     /// The upstream's workload.
-    pub upstream: Peer<'a>,
+    pub upstream: PeerView<'a>,
     /// The service the request was for.
     pub destination: Destination<'a>,
     /// Facts of the stream.
     pub facts: &'a Facts<'a>,
+    /// Whether the stream is a TCP connection rather than a request.
+    pub tcp: bool,
 }
 
 // === impl Label ===
@@ -181,30 +184,27 @@ impl<'a> Labels<'a> {
         }
     }
 
-    /// The labels that are plainly a field of the source's or the destination's workload.
+    /// The labels that are plainly a property of the source's or the destination's workload.
     fn workload(&self, label: Label) -> &'a [u8] {
-        let source = match self.reporter {
-            Reporter::Source => self.local.as_peer(),
-            Reporter::Destination | Reporter::Waypoint => self.downstream,
+        let (source, field) = match label {
+            Label::SourceWorkload => (true, Field::Workload),
+            Label::SourceCanonicalService => (true, Field::Service),
+            Label::SourceCanonicalRevision => (true, Field::Revision),
+            Label::SourceApp => (true, Field::App),
+            Label::SourceVersion => (true, Field::Version),
+            Label::SourceCluster => (true, Field::Cluster),
+            Label::DestinationWorkload => (false, Field::Workload),
+            Label::DestinationCanonicalService => (false, Field::Service),
+            Label::DestinationCanonicalRevision => (false, Field::Revision),
+            Label::DestinationApp => (false, Field::App),
+            Label::DestinationVersion => (false, Field::Version),
+            Label::DestinationCluster => (false, Field::Cluster),
+            _ => return b"",
         };
-        let destination = match self.reporter {
-            Reporter::Destination => self.local.as_peer(),
-            Reporter::Source | Reporter::Waypoint => self.upstream,
-        };
-        match label {
-            Label::SourceWorkload => source.workload,
-            Label::SourceCanonicalService => source.canonical_service,
-            Label::SourceCanonicalRevision => source.canonical_revision,
-            Label::SourceApp => source.app,
-            Label::SourceVersion => source.version,
-            Label::SourceCluster => source.cluster,
-            Label::DestinationWorkload => destination.workload,
-            Label::DestinationCanonicalService => destination.canonical_service,
-            Label::DestinationCanonicalRevision => destination.canonical_revision,
-            Label::DestinationApp => destination.app,
-            Label::DestinationVersion => destination.version,
-            Label::DestinationCluster => destination.cluster,
-            _ => b"",
+        match (self.reporter, source) {
+            (Reporter::Source, true) | (Reporter::Destination, false) => self.local.get(field),
+            (_, true) => self.downstream.get(field),
+            (_, false) => self.upstream.get(field),
         }
     }
 
@@ -230,15 +230,33 @@ impl<'a> Labels<'a> {
     fn source_principal(&self) -> &'a [u8] {
         match self.reporter {
             Reporter::Source => self.facts.bytes(Fact::UpstreamLocalSan),
-            Reporter::Destination | Reporter::Waypoint => self.facts.bytes(Fact::DownstreamPeerSan),
+            Reporter::Destination | Reporter::Waypoint => self.principals().peer,
         }
     }
 
     fn destination_principal(&self) -> &'a [u8] {
+        let identity = self.upstream.get(Field::Identity);
         match self.reporter {
-            Reporter::Source => or(self.facts.bytes(Fact::UpstreamPeerSan), self.upstream.identity),
-            Reporter::Destination => self.facts.bytes(Fact::DownstreamLocalSan),
-            Reporter::Waypoint => self.upstream.identity,
+            Reporter::Source => or(self.facts.bytes(Fact::UpstreamPeerSan), identity),
+            Reporter::Destination => self.principals().local,
+            Reporter::Waypoint => identity,
+        }
+    }
+
+    /// The identities of the connection from the client. The proxy's own knowledge counts before the certificates of a
+    /// connection that may end at a tunnel.
+    fn principals(&self) -> Principals<'a> {
+        let told = Principals {
+            local: self.facts.bytes(Fact::LocalPrincipal),
+            peer: self.facts.bytes(Fact::PeerPrincipal),
+        };
+        if told.local.is_empty() && told.peer.is_empty() {
+            Principals {
+                local: self.facts.bytes(Fact::DownstreamLocalSan),
+                peer: self.facts.bytes(Fact::DownstreamPeerSan),
+            }
+        } else {
+            told
         }
     }
 
@@ -246,38 +264,44 @@ impl<'a> Labels<'a> {
     fn source_namespace(&self) -> &'a [u8] {
         match self.reporter {
             Reporter::Source => &self.local.namespace,
-            Reporter::Destination | Reporter::Waypoint => or(
-                namespace_of(self.facts.bytes(Fact::DownstreamPeerSan)),
-                self.downstream.namespace,
-            ),
+            Reporter::Destination | Reporter::Waypoint => {
+                or(spiffe::namespace(self.principals().peer), self.downstream.get(Field::Namespace))
+            }
         }
     }
 
     fn destination_namespace(&self) -> &'a [u8] {
+        let told = self.upstream.get(Field::Namespace);
         match self.reporter {
             Reporter::Source => {
-                or(namespace_of(self.facts.bytes(Fact::UpstreamPeerSan)), self.upstream.namespace)
+                or(spiffe::namespace(self.facts.bytes(Fact::UpstreamPeerSan)), told)
             }
             Reporter::Destination => &self.local.namespace,
-            Reporter::Waypoint => self.upstream.namespace,
+            Reporter::Waypoint => told,
         }
     }
 
     fn service_namespace(&self) -> &'a [u8] {
         match self.reporter {
-            Reporter::Source => or(self.destination.namespace, self.upstream.namespace),
+            Reporter::Source => or(self.destination.namespace, self.upstream.get(Field::Namespace)),
             Reporter::Destination => &self.local.namespace,
             Reporter::Waypoint => self.destination.namespace,
         }
     }
 
-    /// Mutual TLS is what the server's side saw: both certificates carry an identity.
+    /// Mutual TLS is what the server's side saw: both sides have an identity.
     fn security_policy(&self) -> &'a [u8] {
         if self.reporter == Reporter::Source {
             return UNKNOWN;
         }
-        let local = self.facts.bytes(Fact::DownstreamLocalSan);
-        let peer = self.facts.bytes(Fact::DownstreamPeerSan);
+        let Principals { local, peer } = self.principals();
         if local.is_empty() || peer.is_empty() { b"none" } else { b"mutual_tls" }
     }
+}
+
+/// The identities of both ends of the connection from the client; empty when not known.
+#[derive(Clone, Copy, Debug)]
+struct Principals<'a> {
+    local: &'a [u8],
+    peer: &'a [u8],
 }

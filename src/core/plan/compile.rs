@@ -1,15 +1,15 @@
 //! Config -> Plan: the only place that joins attributes, expressions, labels and metrics.
 
 use super::layout::{Layout, group};
-use super::{AttributePlan, Group, MetricPlan, Plan, Source};
-use crate::attribute::{Fact, Query};
+use super::needs::{is_of_request, needs};
+use super::{AttributePlan, ExchangePlan, MetricPlan, Plan, Source};
 use crate::config::{Attribute, Config, Override, ReporterMode};
 use crate::diag::Diagnostic;
-use crate::expr::Program;
+use crate::expr::{Names, Program, peer_label};
 use crate::mesh::LocalNode;
-use crate::metric::label::Label;
 use crate::metric::name::{self, Encoder};
-use crate::metric::standard::{self, Measure};
+use crate::metric::standard::{self, Measure, Occasion};
+use crate::peer::LabelNames;
 use crate::port::Host;
 
 /// Compiles a configuration. What does not compile is left out and told in `warnings`, as Istio does.
@@ -29,15 +29,24 @@ pub fn compile(config: &Config, host: &mut impl Host, warnings: &mut Vec<Diagnos
         .enumerate()
         .filter_map(|(i, a)| compile_attribute(i, a, &attribute_names, host, warnings))
         .collect();
-    let mut expressions =
-        Expressions { names: &attribute_names, seen: Vec::new(), programs: Vec::new() };
+    let peer_labels = peer_labels(config);
+    let names = Names { attributes: &attribute_names, labels: &peer_labels };
+    let mut expressions = Expressions { names, seen: Vec::new(), programs: Vec::new() };
     let layouts = layouts(config, &mut expressions, host, warnings);
     let programs = expressions.programs;
     let groups = group(layouts);
+    let of_requests = [Occasion::Request, Occasion::Messages, Occasion::End];
+    let request_facts = needs(&groups, &programs, &of_requests);
+    let mut connection_facts = needs(&groups, &programs, &[Occasion::Connection, Occasion::End]);
+    connection_facts.retain(|fact| !is_of_request(*fact));
     Plan {
         waypoint: config.reporter == ReporterMode::ServerGateway,
         no_host_fallback: config.disable_host_header_fallback,
-        query: Query::compile(&needs(&groups), host),
+        request_facts,
+        connection_facts,
+        exchange: config.exchange.as_ref().map(|exchange| ExchangePlan::new(exchange, host)),
+        peer_labels,
+        reporting_interval: config.reporting_interval,
         attributes,
         attribute_names,
         expressions: programs,
@@ -80,9 +89,18 @@ fn compile_attribute(
     complete.then_some(AttributePlan { name, phase: attribute.phase, entries })
 }
 
+/// Pod labels of peers to keep: those that are exchanged, and those that expressions read (older sidecars send all).
+fn peer_labels(config: &Config) -> LabelNames {
+    let exchanged = config.exchange.iter().flat_map(|exchange| &exchange.additional_labels);
+    let dimensions = config.metrics.iter().flat_map(|entry| &entry.dimensions);
+    let values = config.definitions.iter().map(|definition| &definition.value);
+    let read = dimensions.map(|(_, text)| text).chain(values).filter_map(|text| peer_label(text));
+    LabelNames::new(exchanged.map(String::as_str).chain(read))
+}
+
 /// The expressions of a plan, each text compiled once.
 struct Expressions<'a> {
-    names: &'a [String],
+    names: Names<'a>,
     seen: Vec<(String, Result<usize, String>)>,
     programs: Vec<Program>,
 }
@@ -92,7 +110,7 @@ impl Expressions<'_> {
         if let Some((_, known)) = self.seen.iter().find(|(seen, _)| seen == text) {
             return known.clone();
         }
-        let compiled = Program::text(text, self.names, host).map(|program| {
+        let compiled = Program::text(text, &self.names, host).map(|program| {
             self.programs.push(program);
             self.programs.len().saturating_sub(1)
         });
@@ -110,8 +128,9 @@ fn layouts(
     let mut layouts = if config.standard_metrics { standard_layouts(config) } else { Vec::new() };
     for (i, definition) in config.definitions.iter().enumerate() {
         match expressions.compile(&definition.value, host) {
-            Ok(value) => layouts.push(Layout::custom(
+            Ok(value) => layouts.push(Layout::new(
                 &definition.name,
+                Occasion::End,
                 MetricPlan {
                     name: stat_name(config, &definition.name),
                     kind: definition.kind,
@@ -133,7 +152,7 @@ fn layouts(
 }
 
 fn standard_layouts(config: &Config) -> Vec<Layout> {
-    standard::HTTP
+    standard::ALL
         .iter()
         .map(|metric| {
             let plan = MetricPlan {
@@ -141,7 +160,7 @@ fn standard_layouts(config: &Config) -> Vec<Layout> {
                 kind: metric.kind,
                 measure: metric.measure,
             };
-            Layout::standard(metric.name, plan)
+            Layout::new(metric.name, metric.occasion, plan)
         })
         .collect()
 }
@@ -184,49 +203,5 @@ fn apply(
                 None => layout.remove(label),
             }
         }
-    }
-}
-
-/// The facts that the labels and measures of all groups are made of.
-fn needs(groups: &[Group]) -> Vec<Fact> {
-    let mut needs: Vec<Fact> = Vec::new();
-    for group in groups {
-        for (_, source) in &group.labels {
-            if let Source::Standard(label) = source {
-                needs.extend_from_slice(facts_of(*label));
-            }
-        }
-        for metric in &group.metrics {
-            match metric.measure {
-                Measure::Milliseconds => needs.push(Fact::Duration),
-                Measure::Bytes(fact) => needs.push(fact),
-                Measure::One | Measure::Expression(_) => {}
-            }
-        }
-    }
-    if !needs.is_empty() {
-        needs.push(Fact::ListenerDirection);
-    }
-    needs
-}
-
-/// The facts a standard label is made of, whoever reports.
-fn facts_of(label: Label) -> &'static [Fact] {
-    match label {
-        Label::DestinationService
-        | Label::DestinationServiceName
-        | Label::DestinationServiceNamespace => {
-            &[Fact::Host, Fact::RouteName, Fact::ClusterName, Fact::ClusterService]
-        }
-        Label::RequestProtocol => &[Fact::ContentType],
-        Label::GrpcResponseStatus => &[Fact::ContentType, Fact::GrpcStatus],
-        Label::ResponseCode => &[Fact::ResponseCode],
-        Label::ResponseFlags => &[Fact::ResponseFlags],
-        Label::SourcePrincipal => &[Fact::UpstreamLocalSan, Fact::DownstreamPeerSan],
-        Label::DestinationPrincipal => &[Fact::UpstreamPeerSan, Fact::DownstreamLocalSan],
-        Label::SourceWorkloadNamespace => &[Fact::DownstreamPeerSan],
-        Label::DestinationWorkloadNamespace => &[Fact::UpstreamPeerSan],
-        Label::ConnectionSecurityPolicy => &[Fact::DownstreamLocalSan, Fact::DownstreamPeerSan],
-        _ => &[],
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Group, MetricPlan, Source};
 use crate::metric::label::Label;
-use crate::metric::standard::HTTP_LABELS;
+use crate::metric::standard::{self, Occasion};
 
 /// The labels of one metric while the configuration is applied to it.
 #[derive(Debug)]
@@ -10,6 +10,7 @@ pub(super) struct Layout {
     pub metric: MetricPlan,
     /// Name in the configuration, without the prefix.
     pub name: String,
+    occasion: Occasion,
     /// The standard labels at their places; `None` is removed. Empty for a custom metric.
     standard: Vec<(Label, Option<Source>)>,
     /// Further labels, each name once.
@@ -19,14 +20,11 @@ pub(super) struct Layout {
 // === impl Layout ===
 
 impl Layout {
-    pub fn standard(name: &str, metric: MetricPlan) -> Self {
-        let standard =
-            HTTP_LABELS.iter().map(|label| (*label, Some(Source::Standard(*label)))).collect();
-        Self { metric, name: name.to_owned(), standard, added: Vec::new() }
-    }
-
-    pub fn custom(name: &str, metric: MetricPlan) -> Self {
-        Self { metric, name: name.to_owned(), standard: Vec::new(), added: Vec::new() }
+    pub fn new(name: &str, occasion: Occasion, metric: MetricPlan) -> Self {
+        let standard = standard::labels(occasion)
+            .map(|label| (label, Some(Source::Standard(label))))
+            .collect();
+        Self { metric, name: name.to_owned(), occasion, standard, added: Vec::new() }
     }
 
     /// Takes a label away; unknown names have no effect.
@@ -38,7 +36,11 @@ impl Layout {
     }
 
     /// Gives a label a value. A standard one keeps (or gets back) its place, the last writer wins.
+    /// A standard label that this metric does not carry has no effect.
     pub fn set(&mut self, label: &str, source: Source) {
+        if self.lacks(label) {
+            return;
+        }
         if let Some(slot) = self.slot(label) {
             *slot = Some(source);
         } else if let Some(known) = self.added.iter_mut().find(|(name, _)| name == label) {
@@ -46,6 +48,13 @@ impl Layout {
         } else {
             self.added.push((label.to_owned(), source));
         }
+    }
+
+    /// Whether `label` is a standard one of other metrics only.
+    fn lacks(&self, label: &str) -> bool {
+        !self.standard.is_empty()
+            && !self.standard.iter().any(|(l, _)| l.name() == label)
+            && standard::labels(Occasion::Request).any(|l| l.name() == label)
     }
 
     fn slot(&mut self, label: &str) -> Option<&mut Option<Source>> {
@@ -65,10 +74,12 @@ impl Layout {
 pub(super) fn group(layouts: Vec<Layout>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for layout in layouts {
+        let occasion = layout.occasion;
         let (labels, metric) = layout.finish();
-        match groups.iter_mut().find(|group| group.labels == labels) {
+        let same = |group: &&mut Group| group.occasion == occasion && group.labels == labels;
+        match groups.iter_mut().find(same) {
             Some(group) => group.metrics.push(metric),
-            None => groups.push(Group { labels, metrics: vec![metric] }),
+            None => groups.push(Group { occasion, labels, metrics: vec![metric] }),
         }
     }
     groups

@@ -1,17 +1,21 @@
 //! The compiled configuration: everything joined, nothing left that can fail.
 
 mod compile;
+mod exchange;
 mod layout;
+mod needs;
 
 pub use compile::compile;
+pub(crate) use exchange::ExchangePlan;
 
-use crate::attribute::Query;
+use crate::attribute::Fact;
 use crate::config::Phase;
 use crate::expr::Program;
 use crate::mesh::LocalNode;
 use crate::metric::Label;
 use crate::metric::name::Encoder;
-use crate::metric::standard::Measure;
+use crate::metric::standard::{Measure, Occasion};
+use crate::peer::LabelNames;
 use crate::port::MetricKind;
 
 /// What to do for each stream; immutable.
@@ -23,20 +27,28 @@ pub struct Plan {
     pub(crate) waypoint: bool,
     /// Whether the Host header must not stand in for the destination service.
     pub(crate) no_host_fallback: bool,
-    /// Facts that labels and values are made of.
-    pub(crate) query: Query,
+    /// Facts that metrics of requests are made of.
+    pub(crate) request_facts: Vec<Fact>,
+    /// Facts that metrics of connections are made of.
+    pub(crate) connection_facts: Vec<Fact>,
     /// Derived attributes, in the order they are evaluated.
     pub(crate) attributes: Vec<AttributePlan>,
     /// Names of the derived attributes, each once.
     pub(crate) attribute_names: Vec<String>,
     /// Expressions of dimensions and definitions, each text once.
     pub(crate) expressions: Vec<Program>,
-    /// Metrics, grouped by label set.
+    /// Metrics, grouped by label set and occasion.
     pub(crate) groups: Vec<Group>,
     /// How stat names are written.
     pub(crate) encoder: Encoder,
     /// Stat name of the build gauge; `None` without standard metrics.
     pub(crate) build_info: Option<String>,
+    /// Metadata exchange; `None` leaves headers alone.
+    pub(crate) exchange: Option<ExchangePlan>,
+    /// Pod labels of peers that are kept.
+    pub(crate) peer_labels: LabelNames,
+    /// Milliseconds between reports of streams that last.
+    pub(crate) reporting_interval: u32,
 }
 
 /// A derived attribute.
@@ -50,9 +62,11 @@ pub(crate) struct AttributePlan {
     pub entries: Vec<(Option<Program>, Vec<u8>)>,
 }
 
-/// Metrics with the same labels: one lookup serves them all.
+/// Metrics with the same labels, recorded together: one lookup serves them all.
 #[derive(Debug)]
 pub(crate) struct Group {
+    /// When they are recorded.
+    pub occasion: Occasion,
     /// Labels in the order they are written.
     pub labels: Vec<(String, Source)>,
     /// The metrics.
@@ -82,8 +96,19 @@ pub(crate) struct MetricPlan {
 // === impl Plan ===
 
 impl Plan {
-    /// Whether anything has to be done when the request headers arrive.
-    pub fn needs_request_phase(&self) -> bool {
+    /// Whether anything is derived when the request headers arrive.
+    pub(crate) fn derives_on_request(&self) -> bool {
         self.attributes.iter().any(|attribute| attribute.phase == Phase::OnRequest)
+    }
+
+    /// Whether metrics are recorded on an occasion.
+    pub(crate) fn records(&self, occasion: Occasion) -> bool {
+        self.groups.iter().any(|group| group.occasion == occasion)
+    }
+
+    /// How often streams that last are reported, in milliseconds; 0 for never.
+    pub fn reporting_interval(&self) -> u32 {
+        let lasting = self.records(Occasion::Messages) || self.records(Occasion::Connection);
+        if lasting { self.reporting_interval } else { 0 }
     }
 }

@@ -9,7 +9,7 @@ use support::{Script, Stats, int};
 #[track_caller]
 fn recorder(config: &str, host: &mut Script, stats: &mut Stats) -> Recorder {
     let configured = configure(config.as_bytes(), host).expect("the configuration is accepted");
-    Recorder::new(configured.plan, stats)
+    Recorder::new(configured.plan, host, stats)
 }
 
 fn log(recorder: &mut Recorder, host: &mut Script, stats: &mut Stats) {

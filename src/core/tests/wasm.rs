@@ -30,7 +30,7 @@ fn host() -> Script {
 fn a_stream_becomes_series() {
     let (mut host, mut stats) = (host(), Stats::default());
     let plan = configure(CONFIG.as_bytes(), &mut host).unwrap().plan;
-    let mut recorder = Recorder::new(plan, &mut stats);
+    let mut recorder = Recorder::new(plan, &mut host, &mut stats);
     for _ in 0..3 {
         recorder.on_log(&mut Stream::default(), &mut host, &mut stats);
     }
@@ -51,7 +51,11 @@ fn a_stream_becomes_series() {
 fn numbers_beyond_32_bits_keep_their_value() {
     let (mut host, mut stats) = (host(), Stats::default());
     let plan = configure(b"", &mut host).unwrap().plan;
-    Recorder::new(plan, &mut stats).on_log(&mut Stream::default(), &mut host, &mut stats);
+    Recorder::new(plan, &mut host, &mut stats).on_log(
+        &mut Stream::default(),
+        &mut host,
+        &mut stats,
+    );
     assert_eq!(stats.total("istio_request_duration_milliseconds"), 9_223_372_036_854);
     assert_eq!(stats.total("istio_request_bytes"), 0);
 }

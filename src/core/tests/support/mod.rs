@@ -2,7 +2,7 @@
 
 use opmeter_core::attribute::Fact;
 use opmeter_core::attribute::fact::TABLE;
-use opmeter_core::port::{ExprId, Failed, Host, MetricId, MetricKind, Refused, Sink};
+use opmeter_core::port::{ExprId, Failed, Host, Message, MetricId, MetricKind, Refused, Sink};
 use std::collections::BTreeMap;
 
 /// Status `InternalFailure`.
@@ -21,6 +21,8 @@ pub struct Script {
     pub publishing_fails: bool,
     pub published: Vec<(String, String)>,
     pub evaluations: usize,
+    pub request: BTreeMap<String, Vec<u8>>,
+    pub response: BTreeMap<String, Vec<u8>>,
     pub expressions: Vec<String>,
 }
 
@@ -34,6 +36,13 @@ impl Script {
             .and_then(|t| t.strip_suffix("\n)"))
             .or_else(|| text.strip_prefix("(\n")?.strip_suffix("\n) ? true : false"));
         self.answers.get(inner.unwrap_or(text)).cloned()
+    }
+
+    fn headers(&mut self, message: Message) -> &mut BTreeMap<String, Vec<u8>> {
+        match message {
+            Message::Request => &mut self.request,
+            Message::Response => &mut self.response,
+        }
     }
 
     fn list(&self, text: &str) -> Option<Vec<u8>> {
@@ -61,7 +70,7 @@ impl Host for Script {
         Ok(())
     }
 
-    fn node_metadata(&mut self, path: &[&str]) -> Option<Vec<u8>> {
+    fn node(&mut self, path: &[&str]) -> Option<Vec<u8>> {
         self.node.get(&path.join("/")).map(|value| value.clone().into_bytes())
     }
 
@@ -74,6 +83,20 @@ impl Host for Script {
             return Err(FAILURE);
         }
         self.published.push((name.to_owned(), String::from_utf8_lossy(value).into_owned()));
+        Ok(())
+    }
+
+    fn header(&mut self, message: Message, name: &str) -> Result<Option<Vec<u8>>, Failed> {
+        Ok(self.headers(message).get(name).cloned())
+    }
+
+    fn remove_header(&mut self, message: Message, name: &str) -> Result<(), Failed> {
+        self.headers(message).remove(name);
+        Ok(())
+    }
+
+    fn set_header(&mut self, message: Message, name: &str, value: &[u8]) -> Result<(), Failed> {
+        self.headers(message).insert(name.to_owned(), value.to_vec());
         Ok(())
     }
 }

@@ -1,8 +1,10 @@
-//! Raw host calls: the only unsafe code of the module.
+//! The border to the host: calls to it here, calls from it in [`callbacks`]. The only unsafe code of the module.
 //!
 //! The SDK's own calls panic on a status they do not expect and on header bytes that are not UTF-8, and a panic takes the
 //! worker's VM down for every later request. Here a status is a plain number and a value is bytes.
 #![allow(unsafe_code)]
+
+mod callbacks;
 
 use std::ptr::null_mut;
 
@@ -22,6 +24,19 @@ pub enum MetricType {
     /// Counts values in buckets.
     Histogram = 2,
 }
+
+/// The header maps of a stream, as the ABI numbers them.
+#[derive(Clone, Copy, Debug)]
+#[repr(u32)]
+pub enum HeaderMap {
+    /// Headers of the request.
+    Request = 0,
+    /// Headers of the response.
+    Response = 2,
+}
+
+/// Status of something that is not there.
+pub const NOT_FOUND: Status = 1;
 
 /// Number of the plugin configuration among the ABI's buffers.
 const PLUGIN_CONFIGURATION: u32 = 7;
@@ -51,6 +66,23 @@ unsafe extern "C" {
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> Status;
     fn proxy_increment_metric(id: u32, offset: i64) -> Status;
     fn proxy_record_metric(id: u32, value: u64) -> Status;
+    fn proxy_get_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> Status;
+    fn proxy_replace_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> Status;
+    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> Status;
+    fn proxy_set_effective_context(context: u32) -> Status;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> Status;
     fn proxy_call_foreign_function(
         name: *const u8,
         name_size: usize,
@@ -106,6 +138,46 @@ pub fn increment_metric(id: u32, offset: i64) -> Result<(), Status> {
 pub fn record_metric(id: u32, value: u64) -> Result<(), Status> {
     // SAFETY: numbers only.
     check(unsafe { proxy_record_metric(id, value) })
+}
+
+/// The value of a header.
+pub fn header(map: HeaderMap, name: &str) -> Result<Vec<u8>, Status> {
+    // SAFETY: `name` outlives the call; the host writes a pointer and a size.
+    answer(|data, size| unsafe {
+        proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, size)
+    })
+}
+
+/// Gives a header one value, whether it is there or not.
+pub fn set_header(map: HeaderMap, name: &str, value: &[u8]) -> Result<(), Status> {
+    // SAFETY: both slices outlive the call.
+    check(unsafe {
+        proxy_replace_header_map_value(
+            map as u32,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
+    })
+}
+
+/// Takes all values of a header away.
+pub fn remove_header(map: HeaderMap, name: &str) -> Result<(), Status> {
+    // SAFETY: `name` outlives the call.
+    check(unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) })
+}
+
+/// Makes the calls that follow speak of another stream.
+pub fn set_effective_context(context: u32) -> Result<(), Status> {
+    // SAFETY: numbers only.
+    check(unsafe { proxy_set_effective_context(context) })
+}
+
+/// Asks to be called every so many milliseconds; 0 for never.
+pub fn set_tick_period(milliseconds: u32) -> Result<(), Status> {
+    // SAFETY: numbers only.
+    check(unsafe { proxy_set_tick_period_milliseconds(milliseconds) })
 }
 
 /// Calls a function that the host offers beyond the ABI.

@@ -1,0 +1,45 @@
+//! Buffers used again for every stream.
+
+use super::stream::{Outcome, Stream};
+use crate::attribute::gather::{NO_RANGES, Ranges};
+use crate::plan::Plan;
+use std::ops::Range;
+
+#[derive(Debug)]
+pub(super) struct Scratch {
+    /// Fetched facts.
+    pub facts: Vec<u8>,
+    pub ranges: Ranges,
+    /// Values of expressions.
+    pub buffer: Vec<u8>,
+    /// Where the value of each of the plan's expressions lies; `None` when it has none.
+    pub values: Vec<Option<Range<usize>>>,
+    pub attributes: Vec<Outcome>,
+}
+
+// === impl Scratch ===
+
+impl Scratch {
+    pub fn new() -> Self {
+        Self {
+            facts: Vec::new(),
+            ranges: NO_RANGES,
+            buffer: Vec::new(),
+            values: Vec::new(),
+            attributes: Vec::new(),
+        }
+    }
+
+    /// Makes the buffers ready for a stream.
+    pub fn begin(&mut self, plan: &Plan, stream: &Stream) {
+        self.facts.clear();
+        self.buffer.clear();
+        self.values.clear();
+        self.attributes.clone_from(&stream.attributes);
+        self.attributes.resize(plan.attribute_names.len(), None);
+    }
+
+    pub fn value(&self, index: usize) -> Option<&[u8]> {
+        self.buffer.get(self.values.get(index)?.clone()?)
+    }
+}

@@ -1,0 +1,97 @@
+//! What has to be kept of a stream while it lasts.
+
+use crate::metric::series::MetricIds;
+use crate::metric::standard::Quantity;
+use crate::peer::Peer;
+use crate::peer::direction::{Direction, Received};
+use std::rc::Rc;
+
+/// One request, or one TCP connection.
+#[derive(Debug, Default)]
+pub struct Stream {
+    pub(super) kind: Kind,
+    /// Outcome of the `ON_REQUEST` attributes; empty when there are none.
+    pub(super) attributes: Vec<Outcome>,
+    /// The exchange with the peers; `None` without one.
+    pub(super) exchange: Option<Exchanged>,
+    /// What was reported while it lasts; `None` before the first report.
+    pub(super) growth: Option<Box<Growth>>,
+    pub(super) recorded: bool,
+}
+
+/// What a stream is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Kind {
+    #[default]
+    Request,
+    Connection,
+}
+
+/// Which entry of which attribute gave a name its value; `None` while it is not set.
+pub(super) type Outcome = Option<(usize, usize)>;
+
+/// What came of the metadata exchange so far.
+#[derive(Debug, Default)]
+pub(super) struct Exchanged {
+    pub direction: Direction,
+    /// Whether the cluster's endpoints take no exchange headers.
+    pub disabled: bool,
+    /// What the request brought.
+    pub received: Received,
+    pub downstream: Option<Rc<Peer>>,
+    pub upstream: Option<Rc<Peer>>,
+    /// Whether the response headers have passed, so that no more is to come.
+    pub answered: bool,
+}
+
+/// Reports of a stream that lasts. The labels are those of the first report.
+#[derive(Debug)]
+pub(super) struct Growth {
+    /// One per group of the occasion, in the order of the plan.
+    pub ids: Vec<MetricIds>,
+    pub reported: Quantities,
+}
+
+/// How much there is of each quantity.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Quantities {
+    pub request_messages: u64,
+    pub response_messages: u64,
+    pub opened: u64,
+    pub closed: u64,
+    pub sent_bytes: u64,
+    pub received_bytes: u64,
+}
+
+// === impl Stream ===
+
+impl Stream {
+    /// A TCP connection; the default is a request.
+    pub fn connection() -> Self {
+        Self { kind: Kind::Connection, ..Self::default() }
+    }
+}
+
+// === impl Exchanged ===
+
+impl Exchanged {
+    /// Whether the peer that the reporter asks for has had its chance to tell who it is.
+    pub fn is_settled(&self) -> bool {
+        self.direction == Direction::Inbound || self.answered
+    }
+}
+
+// === impl Quantities ===
+
+impl Quantities {
+    pub fn of(&self, quantity: Quantity) -> u64 {
+        match quantity {
+            Quantity::RequestMessages => self.request_messages,
+            Quantity::ResponseMessages => self.response_messages,
+            Quantity::Opened => self.opened,
+            Quantity::Closed => self.closed,
+            Quantity::SentBytes => self.sent_bytes,
+            Quantity::ReceivedBytes => self.received_bytes,
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! One stream as labels and measures see it.
+
+use super::scratch::Scratch;
+use super::stream::{Exchanged, Kind, Outcome, Quantities, Stream};
+use crate::attribute::{Fact, Facts};
+use crate::expr::{Derived, PeerPath, PeerProperty, Side};
+use crate::mesh::{Destination, PeerView, UNKNOWN};
+use crate::metric::standard::Measure;
+use crate::metric::{Labels, Reporter, Value};
+use crate::plan::{Plan, Source};
+
+/// All that is known when a stream is reported.
+pub(super) struct View<'a> {
+    pub labels: Labels<'a>,
+    scratch: &'a Scratch,
+}
+
+/// Values that expressions read from this module.
+pub(super) struct Known<'a> {
+    pub plan: &'a Plan,
+    pub outcomes: &'a [Outcome],
+    pub downstream: PeerView<'a>,
+    pub upstream: PeerView<'a>,
+}
+
+const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
+
+/// The client: as exchanged, else as the proxy knows it.
+pub(super) fn downstream<'a>(stream: &'a Stream, facts: &Facts<'a>) -> PeerView<'a> {
+    let exchanged = stream.exchange.as_ref().and_then(Exchanged::downstream_view);
+    exchanged.unwrap_or_else(|| PeerView::filter_state(facts.bytes(Fact::DownstreamPeer)))
+}
+
+/// The upstream: as exchanged, else as the proxy knows it, else as its endpoint is described.
+pub(super) fn upstream<'a>(stream: &'a Stream, facts: &Facts<'a>) -> PeerView<'a> {
+    let exchanged = stream.exchange.as_ref().and_then(Exchanged::upstream_view);
+    exchanged.unwrap_or_else(|| {
+        PeerView::filter_state(facts.bytes(Fact::UpstreamPeer))
+            .or(PeerView::endpoint(facts.bytes(Fact::EndpointWorkload)))
+    })
+}
+
+// === impl Exchanged ===
+
+impl Exchanged {
+    fn downstream_view(&self) -> Option<PeerView<'_>> {
+        self.downstream.as_deref().map(PeerView::Exchanged)
+    }
+
+    fn upstream_view(&self) -> Option<PeerView<'_>> {
+        self.upstream.as_deref().map(PeerView::Exchanged)
+    }
+}
+
+// === impl View ===
+
+impl<'a> View<'a> {
+    pub fn new(
+        plan: &'a Plan,
+        stream: &'a Stream,
+        scratch: &'a Scratch,
+        facts: &'a Facts<'a>,
+    ) -> Self {
+        let reporter = if plan.waypoint {
+            Reporter::Waypoint
+        } else {
+            Reporter::of_direction(facts.int(Fact::ListenerDirection))
+        };
+        let tcp = stream.kind == Kind::Connection;
+        let labels = Labels {
+            reporter,
+            local: &plan.local,
+            downstream: downstream(stream, facts),
+            upstream: upstream(stream, facts),
+            destination: Destination::resolve(facts, plan.no_host_fallback),
+            facts,
+            tcp,
+        };
+        Self { labels, scratch }
+    }
+
+    pub fn value(&self, source: Source) -> Value<'a> {
+        match source {
+            Source::Standard(label) => self.labels.value(label),
+            Source::Expression(index) => match self.scratch.value(index) {
+                None | Some(b"") => Value::Text(UNKNOWN),
+                Some(value) => Value::Text(value),
+            },
+        }
+    }
+
+    /// How much to record; `None` to record nothing.
+    pub fn amount(&self, measure: Measure) -> Option<u64> {
+        let facts = self.labels.facts;
+        match measure {
+            Measure::One => Some(1),
+            Measure::Milliseconds => {
+                facts.int(Fact::Duration)?;
+                Some(facts.count(Fact::Duration) / NANOSECONDS_PER_MILLISECOND)
+            }
+            Measure::Bytes(fact) => Some(facts.count(fact)),
+            Measure::Growth(_) => None,
+            Measure::Expression(index) => {
+                let text = self.scratch.value(index).and_then(|v| std::str::from_utf8(v).ok());
+                Some(text.and_then(|text| text.parse().ok()).unwrap_or_default())
+            }
+        }
+    }
+
+    /// Whether the peer that the labels tell of is known: by metadata, or by its certificate.
+    pub fn knows_peer(&self) -> bool {
+        let facts = self.labels.facts;
+        let proven = |fact| !facts.bytes(fact).is_empty();
+        match self.labels.reporter {
+            Reporter::Source => self.labels.upstream.is_known() || proven(Fact::UpstreamPeerSan),
+            Reporter::Destination | Reporter::Waypoint => {
+                self.labels.downstream.is_known()
+                    || proven(Fact::PeerPrincipal)
+                    || proven(Fact::DownstreamPeerSan)
+            }
+        }
+    }
+}
+
+/// How much there is by now of what grows. Messages are `requests,responses` (Envoy `grpc_stats` filter).
+pub(super) fn quantities(kind: Kind, ended: bool, facts: &Facts<'_>) -> Option<Quantities> {
+    match kind {
+        Kind::Request => {
+            let text = std::str::from_utf8(facts.bytes(Fact::GrpcMessages)).ok()?;
+            let (requests, responses) = text.split_once(',')?;
+            Some(Quantities {
+                request_messages: requests.parse().ok()?,
+                response_messages: responses.parse().ok()?,
+                ..Quantities::default()
+            })
+        }
+        Kind::Connection => Some(Quantities {
+            opened: 1,
+            closed: u64::from(ended),
+            sent_bytes: facts.count(Fact::ResponseBytes),
+            received_bytes: facts.count(Fact::RequestBytes),
+            ..Quantities::default()
+        }),
+    }
+}
+
+// === impl Known ===
+
+impl Derived for Known<'_> {
+    fn attribute(&self, name: usize) -> Option<&[u8]> {
+        let (attribute, entry) = (*self.outcomes.get(name)?)?;
+        let (_, value) = self.plan.attributes.get(attribute)?.entries.get(entry)?;
+        Some(value)
+    }
+
+    fn peer(&self, path: &PeerPath) -> Option<&[u8]> {
+        let peer = match path.side {
+            Side::Downstream => self.downstream,
+            Side::Upstream => self.upstream,
+        };
+        let value = match &path.property {
+            PeerProperty::Field(field) => peer.get(*field),
+            PeerProperty::Label(name, id) => peer.label(name, *id),
+        };
+        (!value.is_empty()).then_some(value)
+    }
+}
