@@ -165,13 +165,7 @@ impl<'a> Labels<'a> {
     fn text(&self, label: Label) -> &'a [u8] {
         match label {
             Label::Reporter => self.reporter.name(),
-            Label::RequestProtocol => {
-                if self.is_grpc() {
-                    b"grpc"
-                } else {
-                    b"http"
-                }
-            }
+            Label::RequestProtocol => self.protocol(),
             Label::ConnectionSecurityPolicy => self.security_policy(),
             Label::DestinationService => self.destination.service,
             Label::DestinationServiceName => self.destination.name,
@@ -215,6 +209,14 @@ impl<'a> Labels<'a> {
             }
             (Reporter::Waypoint, Label::DestinationCanonicalRevision) => UNKNOWN,
             _ => label.fallback(),
+        }
+    }
+
+    fn protocol(&self) -> &'a [u8] {
+        match (self.tcp, self.is_grpc()) {
+            (true, _) => b"tcp",
+            (false, true) => b"grpc",
+            (false, false) => b"http",
         }
     }
 
