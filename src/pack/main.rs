@@ -12,7 +12,8 @@ fn main() -> Result<()> {
 }
 
 fn run(input: &Path, output: &Path) -> Result<()> {
-    let module = std::fs::read(input).with_context(|| format!("cannot read {}", input.display()))?;
+    let module =
+        std::fs::read(input).with_context(|| format!("cannot read {}", input.display()))?;
     let packed =
         opmeter_pack::pack(&module).with_context(|| format!("cannot pack {}", input.display()))?;
     if let Some(folder) = output.parent() {
