@@ -1,1 +1,24 @@
-//! Placeholder.
+//! What the tests of opmeter share: a model of a proxy, three engines that run the same case, and a reader of series.
+//!
+//! ```text
+//! corpus/*.toml -> case -> native (core over the model)
+//!                       -> wasm   (the module in an in-process host over the model)
+//!                       -> envoy  (the module in a real Envoy, real traffic)
+//! ```
+//! Each engine answers with an [`engine::Outcome`]; [`check`] compares it with what the case expects.
+
+pub mod case;
+pub mod cel;
+pub mod check;
+pub mod engine;
+pub mod envoy;
+pub mod http;
+pub mod metrics;
+pub mod model;
+pub mod module;
+pub mod native_host;
+pub mod series;
+pub mod stat;
+pub mod upstream;
+pub mod value;
+pub mod wasm_host;

@@ -31,6 +31,8 @@ pub(super) struct RawExchange {
 #[derive(Debug)]
 pub(super) struct RawAttribute {
     pub path: String,
+    /// Whether a problem of this object has been told already, so that what it lacks is no news.
+    pub told: bool,
     pub output_attribute: Option<String>,
     pub phase: Option<usize>,
     pub entries: Vec<RawEntry>,
@@ -39,6 +41,7 @@ pub(super) struct RawAttribute {
 #[derive(Debug)]
 pub(super) struct RawEntry {
     pub path: String,
+    pub told: bool,
     pub condition: Option<String>,
     pub value: Option<String>,
 }
@@ -46,6 +49,7 @@ pub(super) struct RawEntry {
 #[derive(Debug)]
 pub(super) struct RawDefinition {
     pub path: String,
+    pub told: bool,
     pub name: Option<String>,
     pub value: Option<String>,
     pub kind: Option<usize>,
@@ -154,29 +158,31 @@ fn exchange(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawExchange {
 
 fn attribute(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawAttribute {
     let path = at.0.clone();
+    let before = diagnostics.len();
     let mut fields = Fields::open(at, &ATTRIBUTE, diagnostics);
     let output_attribute = fields.string("output_attribute");
     let phase = fields.choice("phase", PHASES);
     let entries = fields.list("match");
+    let told = diagnostics.len() > before;
     let entries = entries.into_iter().map(|at| entry(at, diagnostics)).collect();
-    RawAttribute { path, output_attribute, phase, entries }
+    RawAttribute { path, told, output_attribute, phase, entries }
 }
 
 fn entry(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawEntry {
     let path = at.0.clone();
+    let before = diagnostics.len();
     let mut fields = Fields::open(at, &ENTRY, diagnostics);
-    RawEntry { path, condition: fields.string("condition"), value: fields.string("value") }
+    let (condition, value) = (fields.string("condition"), fields.string("value"));
+    RawEntry { path, told: diagnostics.len() > before, condition, value }
 }
 
 fn definition(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawDefinition {
     let path = at.0.clone();
+    let before = diagnostics.len();
     let mut fields = Fields::open(at, &DEFINITION, diagnostics);
-    RawDefinition {
-        path,
-        name: fields.string("name"),
-        value: fields.string("value"),
-        kind: fields.choice("type", KINDS),
-    }
+    let (name, value) = (fields.string("name"), fields.string("value"));
+    let kind = fields.choice("type", KINDS);
+    RawDefinition { path, told: diagnostics.len() > before, name, value, kind }
 }
 
 fn metric(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawOverride {

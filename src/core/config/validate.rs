@@ -69,7 +69,9 @@ fn attribute(raw: RawAttribute, diagnostics: &mut Diagnostics) -> Option<Attribu
     let path = format!("{}.output_attribute", raw.path);
     let entries = raw.entries.into_iter().filter_map(|e| entry(e, diagnostics)).collect();
     let Some(name) = raw.output_attribute else {
-        diagnostics.push(Diagnostic::error(path, "missing, expected the attribute's name"));
+        if !raw.told {
+            diagnostics.push(Diagnostic::error(path, "missing, expected the attribute's name"));
+        }
         return None;
     };
     if let Some(problem) = attribute_name_problem(&name) {
@@ -89,8 +91,10 @@ fn attribute_name_problem(name: &str) -> Option<&'static str> {
 
 fn entry(raw: RawEntry, diagnostics: &mut Diagnostics) -> Option<Entry> {
     let Some(value) = raw.value else {
-        let path = format!("{}.value", raw.path);
-        diagnostics.push(Diagnostic::error(path, "missing, expected the attribute's value"));
+        if !raw.told {
+            let path = format!("{}.value", raw.path);
+            diagnostics.push(Diagnostic::error(path, "missing, expected the attribute's value"));
+        }
         return None;
     };
     Some(Entry { condition: raw.condition.unwrap_or_default(), value })
@@ -99,7 +103,7 @@ fn entry(raw: RawEntry, diagnostics: &mut Diagnostics) -> Option<Entry> {
 /// Istio skips what it cannot use here and keeps the rest, so these are warnings.
 fn definitions(raw: Vec<RawDefinition>, diagnostics: &mut Diagnostics) -> Vec<Definition> {
     let mut kept: Vec<(String, Definition)> = Vec::new();
-    for item in raw {
+    for item in raw.into_iter().filter(|item| !item.told) {
         let name = item.name.unwrap_or_default();
         let value = item.value.unwrap_or_default();
         let twin = kept.iter().find(|(_, d)| d.name == name).map(|(path, _)| path.as_str());

@@ -1,0 +1,154 @@
+//! The delivered module against its host: how often it calls, how it takes refusals, what it keeps.
+
+use support::case::{Case, read_all};
+use support::cel::status;
+use support::module;
+use support::wasm_host::WasmHost;
+
+const OPERATIONS: &str = r#"{
+    "attributes": [{"output_attribute": "op", "match": [{"value": "get", "condition": "request.method == 'GET'"}]}],
+    "metrics": [{"dimensions": {"operation": "op"}}]}"#;
+
+fn case(config: &str) -> Case {
+    let text = format!("name = \"n\"\nrule = \"r\"\nconfig = '''{config}'''");
+    toml::from_str(&text).unwrap()
+}
+
+/// A configured VM.
+fn host(case: &Case) -> WasmHost {
+    let mut host = WasmHost::new(module::bytes(), case).unwrap();
+    assert!(host.configure().unwrap(), "{:?}", host.state().log);
+    host
+}
+
+fn stream(host: &mut WasmHost, case: &Case) {
+    host.stream(case, &case.requests[0]).unwrap();
+}
+
+fn value(host: &WasmHost, name: &str) -> Option<f64> {
+    let series = host.state().metrics.series();
+    let found: Vec<f64> = series.iter().filter(|s| s.name == name).map(|s| s.value).collect();
+    assert!(found.len() <= 1, "{} series of {name}", found.len());
+    found.first().copied()
+}
+
+#[test]
+fn a_known_label_set_costs_one_batch_and_one_call_per_metric() {
+    let case = case("{}");
+    let mut host = host(&case);
+    stream(&mut host, &case);
+    host.state_mut().calls.clear();
+    stream(&mut host, &case);
+    let calls: Vec<(&str, u64)> =
+        host.state().calls.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+    let expected = [
+        ("proxy_call_foreign_function", 1),
+        ("proxy_increment_metric", 1),
+        ("proxy_record_metric", 3),
+    ];
+    assert_eq!(calls, expected);
+}
+
+#[test]
+fn a_name_is_defined_once() {
+    let case = case(OPERATIONS);
+    let mut host = host(&case);
+    for _ in 0..20 {
+        stream(&mut host, &case);
+    }
+    let mut names = host.state().metrics.names().to_vec();
+    let defined = names.len();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), defined);
+}
+
+#[test]
+fn memory_does_not_grow_with_streams() {
+    let case = case(OPERATIONS);
+    let mut host = host(&case);
+    for _ in 0..50 {
+        stream(&mut host, &case);
+    }
+    let before = host.memory_bytes();
+    for _ in 0..2_000 {
+        stream(&mut host, &case);
+    }
+    assert_eq!(host.memory_bytes(), before);
+    assert_eq!(value(&host, "istio_requests_total"), Some(2_050.0));
+}
+
+#[test]
+fn a_metric_the_proxy_refuses_is_tried_again() {
+    let case = case("{}");
+    let mut host = host(&case);
+    host.state_mut().inject.insert("proxy_define_metric".to_owned(), status::INTERNAL_FAILURE);
+    stream(&mut host, &case);
+    assert_eq!(value(&host, "istio_requests_total"), None);
+    assert_eq!(value(&host, "opmeter_host_errors_total"), Some(4.0));
+    host.state_mut().inject.clear();
+    stream(&mut host, &case);
+    assert_eq!(value(&host, "istio_requests_total"), Some(1.0));
+    assert_eq!(value(&host, "opmeter_host_errors_total"), Some(4.0));
+}
+
+/// The statuses a host may answer, known to the ABI or not.
+#[test]
+fn no_status_of_any_call_harms_the_module() {
+    let calls = [
+        "proxy_call_foreign_function",
+        "proxy_define_metric",
+        "proxy_get_buffer_bytes",
+        "proxy_get_log_level",
+        "proxy_get_property",
+        "proxy_increment_metric",
+        "proxy_record_metric",
+        "proxy_set_property",
+    ];
+    for call in calls {
+        for status in (1..=13).chain([u32::MAX]) {
+            let case = case(OPERATIONS);
+            let mut failing = WasmHost::new(module::bytes(), &case).unwrap();
+            failing.state_mut().inject.insert(call.to_owned(), status);
+            let accepted = failing.configure().unwrap();
+            assert_eq!(accepted, call != "proxy_get_buffer_bytes", "{call} answers {status}");
+            if accepted {
+                stream(&mut failing, &case);
+            }
+            let mut later = host(&case);
+            later.state_mut().inject.insert(call.to_owned(), status);
+            stream(&mut later, &case);
+        }
+    }
+}
+
+#[test]
+fn workers_share_nothing() {
+    let case = case(OPERATIONS);
+    let (mut one, mut other) = (host(&case), host(&case));
+    stream(&mut one, &case);
+    stream(&mut one, &case);
+    stream(&mut other, &case);
+    assert_eq!(value(&one, "istio_requests_total"), Some(2.0));
+    assert_eq!(value(&other, "istio_requests_total"), Some(1.0));
+}
+
+#[test]
+fn what_the_proxy_would_not_print_is_not_sent() {
+    let case = case(r#"{"metrics": [{"name": "nosuch"}]}"#);
+    let lines = |level: i32| {
+        let mut host = WasmHost::new(module::bytes(), &case).unwrap();
+        host.state_mut().log_level = level;
+        assert!(host.configure().unwrap());
+        host.state().log.len()
+    };
+    const WARN: i32 = 3;
+    const ERROR: i32 = 4;
+    assert_eq!((lines(WARN), lines(ERROR)), (1, 0));
+}
+
+#[test]
+fn every_case_of_the_corpus_can_be_read() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    assert!(read_all(&folder).unwrap().len() >= 60);
+}

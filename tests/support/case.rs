@@ -1,0 +1,337 @@
+//! A corpus case: a configuration, traffic, and the series that have to come out.
+
+use crate::engine::Engine;
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A file of cases.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    case: Vec<Case>,
+}
+
+/// One case.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// Unique name, a sentence without spaces.
+    pub name: String,
+    /// The rule in one sentence, and its public source.
+    pub rule: String,
+    /// Which proxy the module runs in.
+    #[serde(default)]
+    pub side: Side,
+    /// Engines to run on.
+    #[serde(default = "all_engines")]
+    pub on: Vec<Engine>,
+    /// Why not on all engines.
+    pub why: Option<String>,
+    /// Plugin configuration, JSON.
+    #[serde(default = "empty_config")]
+    pub config: String,
+    /// Node metadata of the proxy; a complete Istio workload when not given.
+    #[serde(default = "default_node")]
+    pub node: toml::Table,
+    /// The upstream cluster that requests are routed to.
+    #[serde(default)]
+    pub cluster: Cluster,
+    /// Name of the route.
+    #[serde(default = "default_route")]
+    pub route: String,
+    /// How often the route tries again after a failed connect.
+    #[serde(default)]
+    pub retries: u32,
+    /// Identities of mutual TLS towards the client.
+    pub downstream_tls: Option<Tls>,
+    /// Identities of mutual TLS towards the upstream.
+    pub upstream_tls: Option<Tls>,
+    /// The requests, one after the other; one plain GET when none is given.
+    #[serde(default = "one_request")]
+    pub requests: Vec<Request>,
+    /// The response to all requests that have none of their own.
+    #[serde(default)]
+    pub response: Response,
+    /// `name{label="value",absent_label!} value`: exactly one series has these labels, and this value.
+    #[serde(default)]
+    pub expect: Vec<String>,
+    /// `name{label="value"}`: no series has these labels.
+    #[serde(default)]
+    pub absent: Vec<String>,
+    /// Texts that lines of the module's log have to hold.
+    #[serde(default)]
+    pub log: Vec<String>,
+    /// The problems for which the configuration has to be refused, all of them, in order.
+    #[serde(default)]
+    pub refused: Vec<String>,
+}
+
+/// Which proxy a module runs in.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// The client's sidecar.
+    #[default]
+    Outbound,
+    /// The server's sidecar.
+    Inbound,
+    /// A gateway, whose listeners have no direction.
+    Gateway,
+}
+
+/// An upstream cluster.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cluster {
+    /// Its name.
+    pub name: String,
+    /// `filter_metadata.istio.services`; no Istio metadata at all when empty.
+    pub services: Vec<BTreeMap<String, String>>,
+}
+
+/// URI SANs of a TLS connection.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// Of the proxy's own certificate.
+    pub local: String,
+    /// Of the peer's certificate.
+    pub peer: String,
+}
+
+/// A request.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Request {
+    /// Method.
+    pub method: String,
+    /// Path with query.
+    pub path: String,
+    /// Host or `:authority` header.
+    pub host: String,
+    /// Further headers, names in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// Further headers whose values are any bytes, in hexadecimal.
+    pub raw_headers: BTreeMap<String, String>,
+    /// Whether it is a gRPC call: HTTP/2, `content-type: application/grpc` unless `headers` say otherwise.
+    pub grpc: bool,
+    /// Bytes of body.
+    pub body_bytes: usize,
+    /// How often it is sent.
+    pub count: u32,
+    /// The response to it; the case's when not given.
+    pub response: Option<Response>,
+}
+
+/// A response, or what happens in its place.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Response {
+    /// Status that the client sees; 0 when it sees none.
+    pub status: u16,
+    /// Headers, names in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// Trailers.
+    pub trailers: BTreeMap<String, String>,
+    /// Bytes of body.
+    pub body_bytes: usize,
+    /// How long the upstream waits before it answers.
+    pub delay_ms: u64,
+    /// What goes wrong.
+    pub fault: Fault,
+    /// Envoy's response flags, in the order of their bits.
+    pub flags: Vec<String>,
+}
+
+/// What goes wrong with a request.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// Nothing: the upstream answers.
+    #[default]
+    None,
+    /// The upstream refuses the connection.
+    Refuse,
+    /// The upstream closes the connection instead of answering.
+    Reset,
+    /// The upstream closes the connection in the middle of the response's body.
+    ResetMidBody,
+    /// The upstream answers with something that is not HTTP.
+    Garbage,
+    /// The upstream answers later than the route's timeout (100 ms).
+    Timeout,
+    /// The client closes the connection before there is a response.
+    AbortByClient,
+    /// No route matches.
+    NoRoute,
+    /// The route leads to a cluster that does not exist.
+    NoCluster,
+    /// The cluster has no endpoint.
+    NoEndpoint,
+    /// The cluster's circuit breaker allows no request.
+    Overflow,
+    /// Envoy's fault filter answers in place of the upstream.
+    InjectedAbort,
+    /// Envoy's fault filter delays the request, the upstream answers.
+    InjectedDelay,
+    /// The route answers by itself.
+    Direct,
+}
+
+/// Reads all cases of a folder, in the order of file names.
+///
+/// # Errors
+/// A file that cannot be read, an unknown field, a name used twice, a left-out engine without a reason.
+pub fn read_all(folder: &Path) -> Result<Vec<(String, Case)>> {
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .with_context(|| format!("cannot read {}", folder.display()))?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_>>()?;
+    files.retain(|path| path.extension().is_some_and(|e| e == "toml"));
+    files.sort();
+    let mut cases = Vec::new();
+    for path in files {
+        let theme = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(&path)?;
+        let file: File = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
+        for case in file.case {
+            case.check().with_context(|| format!("{}: case {}", path.display(), case.name))?;
+            let name = format!("{theme}::{}", case.name);
+            ensure!(cases.iter().all(|(known, _)| *known != name), "two cases named {name}");
+            cases.push((name, case));
+        }
+    }
+    Ok(cases)
+}
+
+// === impl Case ===
+
+impl Case {
+    fn check(&self) -> Result<()> {
+        let all = Engine::ALL.iter().all(|engine| self.on.contains(engine));
+        ensure!(all != self.why.is_some(), "`why` tells why an engine is left out of `on`");
+        ensure!(!self.name.contains(char::is_whitespace), "a name has no spaces");
+        let expectations = [&self.expect, &self.absent, &self.log, &self.refused];
+        ensure!(expectations.iter().any(|e| !e.is_empty()), "nothing is expected");
+        ensure!(self.rule.len() > 20, "`rule` is a sentence with its source");
+        Ok(())
+    }
+
+    /// The response to a request.
+    pub fn response_to<'a>(&'a self, request: &'a Request) -> &'a Response {
+        request.response.as_ref().unwrap_or(&self.response)
+    }
+
+    /// Label names that the case's configuration adds.
+    pub fn dimensions(&self) -> Vec<String> {
+        let config: serde_json::Value = serde_json::from_str(&self.config).unwrap_or_default();
+        let entries = config["metrics"].as_array().cloned().unwrap_or_default();
+        entries
+            .iter()
+            .filter_map(|entry| entry["dimensions"].as_object())
+            .flat_map(|dimensions| dimensions.keys().cloned())
+            .collect()
+    }
+}
+
+impl Request {
+    /// Headers as the proxy sees them.
+    pub fn all_headers(&self) -> BTreeMap<String, Vec<u8>> {
+        let text = |(name, value): (&String, &String)| (name.clone(), value.clone().into_bytes());
+        let mut headers: BTreeMap<_, _> = self.headers.iter().map(text).collect();
+        headers.extend(self.raw_headers.iter().map(|(name, value)| (name.clone(), bytes(value))));
+        if self.grpc {
+            headers.entry("content-type".to_owned()).or_insert(b"application/grpc".to_vec());
+            headers.entry("te".to_owned()).or_insert(b"trailers".to_vec());
+        }
+        headers
+    }
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        let service = [
+            ("host", "ratings.default.svc.cluster.local"),
+            ("name", "ratings"),
+            ("namespace", "default"),
+        ];
+        Self {
+            name: "outbound|9080||ratings.default.svc.cluster.local".to_owned(),
+            services: vec![service.map(|(k, v)| (k.to_owned(), v.to_owned())).into()],
+        }
+    }
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self {
+            method: "GET".to_owned(),
+            path: "/".to_owned(),
+            host: "ratings:9080".to_owned(),
+            headers: BTreeMap::new(),
+            raw_headers: BTreeMap::new(),
+            grpc: false,
+            body_bytes: 0,
+            count: 1,
+            response: None,
+        }
+    }
+}
+
+impl Default for Response {
+    fn default() -> Self {
+        Self {
+            status: 200,
+            headers: BTreeMap::new(),
+            trailers: BTreeMap::new(),
+            body_bytes: 2,
+            delay_ms: 0,
+            fault: Fault::None,
+            flags: Vec::new(),
+        }
+    }
+}
+
+/// Bytes from hexadecimal.
+///
+/// # Panics
+/// When a case's text is not hexadecimal.
+fn bytes(hex: &str) -> Vec<u8> {
+    let pair = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal");
+    (0..hex.len()).step_by(2).map(pair).collect()
+}
+
+fn all_engines() -> Vec<Engine> {
+    Engine::ALL.to_vec()
+}
+
+fn empty_config() -> String {
+    "{}".to_owned()
+}
+
+fn default_route() -> String {
+    "default".to_owned()
+}
+
+fn one_request() -> Vec<Request> {
+    vec![Request::default()]
+}
+
+/// The workload of Istio's bookinfo sample whose sidecar the module runs in.
+fn default_node() -> toml::Table {
+    toml::toml! {
+        NAME = "productpage-v1-6c9d4f7b8-x2x4z"
+        NAMESPACE = "default"
+        WORKLOAD_NAME = "productpage-v1"
+        CLUSTER_ID = "Kubernetes"
+        MESH_ID = "cluster.local"
+        ISTIO_VERSION = "1.28.0"
+        [LABELS]
+        app = "productpage"
+        version = "v1"
+        "service.istio.io/canonical-name" = "productpage"
+        "service.istio.io/canonical-revision" = "v2"
+    }
+}

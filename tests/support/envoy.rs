@@ -1,0 +1,188 @@
+//! A real Envoy for one case: the module as an HTTP filter between a real client and a real upstream.
+
+mod bootstrap;
+mod tls;
+
+use crate::case::Case;
+use crate::check;
+use crate::engine::Outcome;
+use crate::series::parse_scrape;
+use crate::upstream::Upstream;
+use crate::wasm_host::refusals;
+use crate::{http, module};
+use anyhow::{Context, Result, bail, ensure};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Longest wait for Envoy to come up.
+const START: Duration = Duration::from_secs(20);
+/// Longest wait for the series a case expects: counters appear at once, histograms when Envoy merges them.
+const SETTLE: Duration = Duration::from_secs(3);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(20);
+/// How long to wait before concluding that something is absent, when nothing else tells that the streams were logged.
+const QUIET: Duration = Duration::from_millis(300);
+
+/// A running Envoy; dropping it ends it.
+#[derive(Debug)]
+pub struct Envoy {
+    process: Child,
+    folder: TempDir,
+    /// Port of the listener with the module; 0 until it is up.
+    pub traffic_port: u16,
+    /// Port that serves `/stats/prometheus`; 0 until it is up.
+    pub metrics_port: u16,
+}
+
+/// The Envoy to test with: `OPMETER_ENVOY`. Without one these tests pass without a run, and say so, unless
+/// `OPMETER_REQUIRE_ENVOY` is set.
+///
+/// # Errors
+/// When it is required and missing.
+pub fn binary() -> Result<Option<PathBuf>, String> {
+    match std::env::var_os("OPMETER_ENVOY") {
+        Some(path) => Ok(Some(path.into())),
+        None if std::env::var_os("OPMETER_REQUIRE_ENVOY").is_some() => {
+            Err("OPMETER_ENVOY is not set".to_owned())
+        }
+        None => {
+            eprintln!("SKIPPED: OPMETER_ENVOY is not set, nothing ran on a real Envoy");
+            Ok(None)
+        }
+    }
+}
+
+/// Runs a case on a real Envoy.
+///
+/// # Errors
+/// Envoy does not start though the configuration was not refused, or answers a request with another status.
+pub fn run(case: &Case, binary: &Path) -> Result<Outcome> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(run_async(case, binary))
+}
+
+async fn run_async(case: &Case, binary: &Path) -> Result<Outcome> {
+    let upstream = Upstream::start(case).await?;
+    let mut envoy = Envoy::launch(binary, case, upstream.port)?;
+    if !envoy.wait_until_up().await? {
+        let log = envoy.module_log()?;
+        let refused = refusals(log.iter().map(String::as_str));
+        ensure!(!refused.is_empty(), "Envoy ended:\n{}", envoy.log()?);
+        return Ok(Outcome { refused: Some(refused), log, ..Outcome::default() });
+    }
+    for (index, request) in case.requests.iter().enumerate() {
+        for _ in 0..request.count {
+            let sent = http::send(envoy.traffic_port, index, request, case.response_to(request));
+            sent.await.with_context(|| {
+                format!("request {index}; log:\n{}", envoy.log().unwrap_or_default())
+            })?;
+        }
+    }
+    envoy.settle(case).await
+}
+
+// === impl Envoy ===
+
+impl Envoy {
+    /// Starts an Envoy for a case whose upstream is at a port.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn launch(binary: &Path, case: &Case, upstream: u16) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("opmeter").tempdir()?;
+        let bootstrap = bootstrap::build(case, upstream, folder.path(), module::path())?;
+        std::fs::write(folder.path().join("envoy.json"), bootstrap.to_string())?;
+        let log = std::fs::File::create(folder.path().join("log"))?;
+        let process = Command::new(binary)
+            .arg("--config-path")
+            .arg(folder.path().join("envoy.json"))
+            .args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"])
+            .args(["--log-format", "%l %v"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("cannot start {}", binary.display()))?;
+        Ok(Self { process, folder, traffic_port: 0, metrics_port: 0 })
+    }
+
+    /// Waits until all listeners accept; `false` when Envoy ended instead.
+    ///
+    /// # Errors
+    /// When neither happens in time.
+    pub async fn wait_until_up(&mut self) -> Result<bool> {
+        let deadline = Instant::now() + START;
+        let admin = self.folder.path().join("admin");
+        while Instant::now() < deadline {
+            if self.process.try_wait()?.is_some() {
+                return Ok(false);
+            }
+            if http::get_unix(&admin, "/ready").await.is_ok() {
+                let listeners = http::get_unix(&admin, "/listeners?format=json").await?;
+                self.traffic_port = port(&listeners, "entry")?;
+                self.metrics_port = port(&listeners, "metrics")?;
+                return Ok(true);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        bail!("Envoy is not ready after {START:?}:\n{}", self.log()?)
+    }
+
+    /// Everything the module and Envoy logged.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn log(&self) -> Result<String> {
+        let bytes = std::fs::read(self.folder.path().join("log"))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// What the module logged; each line once, though every worker's VM writes it.
+    fn module_log(&self) -> Result<Vec<String>> {
+        let mut lines: Vec<String> = Vec::new();
+        for line in self.log()?.lines() {
+            let text = line.split_once("wasm log ").and_then(|(_, rest)| rest.split_once(": "));
+            if let Some((_, text)) = text
+                && !lines.iter().any(|known| known == text)
+            {
+                lines.push(text.to_owned());
+            }
+        }
+        Ok(lines)
+    }
+
+    async fn settle(&self, case: &Case) -> Result<Outcome> {
+        if case.expect.is_empty() {
+            tokio::time::sleep(QUIET).await;
+        }
+        let deadline = Instant::now() + SETTLE;
+        loop {
+            let scrape = http::get(self.metrics_port, "/stats/prometheus").await?;
+            let series = parse_scrape(&scrape)?;
+            let outcome = Outcome { refused: None, log: self.module_log()?, series };
+            if Instant::now() > deadline || check::problems(case, &outcome).is_empty() {
+                return Ok(outcome);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+impl Drop for Envoy {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The port that a listener got, from the admin's list.
+fn port(listeners: &str, name: &str) -> Result<u16> {
+    let listeners: serde_json::Value = serde_json::from_str(listeners)?;
+    let list = listeners["listener_statuses"].as_array().cloned().unwrap_or_default();
+    let listener = list.iter().find(|l| l["name"] == name).context("no such listener")?;
+    let port = listener["local_address"]["socket_address"]["port_value"].as_u64();
+    Ok(port.context("a listener without a port")?.try_into()?)
+}

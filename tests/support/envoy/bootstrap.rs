@@ -1,0 +1,253 @@
+//! The bootstrap of a case's Envoy.
+
+use super::tls::{self, Relay};
+use crate::case::{Case, Fault, Response, Side};
+use crate::http::INDEX_HEADER;
+use anyhow::{Result, ensure};
+use opmeter_core::metric::standard::HTTP_LABELS;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// A port nobody listens on: it is reserved (TCP port service multiplexer).
+const CLOSED_PORT: u16 = 1;
+
+const TYPES: &str = "type.googleapis.com/envoy.extensions.filters";
+
+/// Builds the bootstrap. Sockets between parts of it lie in `folder`.
+///
+/// TLS is done by relays inside the same Envoy: clients and upstreams stay plain.
+///
+/// # Errors
+/// When the case's requests need different clusters of one name.
+pub(super) fn build(case: &Case, upstream: u16, folder: &Path, module: &Path) -> Result<Value> {
+    let admin = folder.join("admin");
+    let mut listeners = vec![metrics_listener()];
+    let mut clusters = vec![static_cluster("admin", &pipe(&admin))];
+    let mut traffic = traffic_listener(case, module);
+    if let Some(tls) = &case.downstream_tls {
+        let relay = Relay::new(tls, folder, "downstream")?;
+        traffic["address"] = pipe(&relay.socket);
+        traffic["filter_chains"][0]["transport_socket"] = relay.server(&relay.local);
+        let mut cluster = static_cluster("downstream-relay", &pipe(&relay.socket));
+        cluster["transport_socket"] = relay.client(&relay.peer);
+        listeners.push(tls::relay_listener("entry", &socket(0), "downstream-relay"));
+        clusters.push(cluster);
+    } else {
+        traffic["name"] = "entry".into();
+    }
+    let mut cluster = cluster(case, &socket(upstream))?;
+    if let Some(tls) = &case.upstream_tls {
+        let relay = Relay::new(tls, folder, "upstream")?;
+        clusters.push(static_cluster("upstream-relay", &socket(upstream)));
+        let mut listener = tls::relay_listener("exit", &pipe(&relay.socket), "upstream-relay");
+        listener["filter_chains"][0]["transport_socket"] = relay.server(&relay.peer);
+        listeners.push(listener);
+        cluster = self::cluster(case, &pipe(&relay.socket))?;
+        cluster["transport_socket"] = relay.client(&relay.local);
+    }
+    listeners.push(traffic);
+    clusters.push(cluster);
+    Ok(json!({
+        "node": { "id": "test", "cluster": "test", "metadata": case.node },
+        "admin": { "address": pipe(&admin) },
+        "stats_flush_interval": "0.050s",
+        "stats_config": { "use_all_default_tags": false, "stats_tags": stats_tags(case) },
+        "static_resources": { "listeners": listeners, "clusters": clusters },
+    }))
+}
+
+fn stats_tags(case: &Case) -> Value {
+    let mut names: Vec<String> = HTTP_LABELS.iter().map(|label| label.name().to_owned()).collect();
+    names.extend(case.dimensions());
+    names.sort();
+    names.dedup();
+    let mut tags: Vec<Value> = names
+        .iter()
+        .map(|name| {
+            let escaped = name.replace('.', r"\.");
+            let regex = format!(r"(?:^wasmcustom\.|;\.;)({escaped}=\.=(.*?);\.;)");
+            json!({ "tag_name": name, "regex": regex })
+        })
+        .collect();
+    tags.push(
+        json!({ "tag_name": "component", "regex": r"^wasmcustom\.(component\.(.+?)\.)tag\." }),
+    );
+    tags.push(
+        json!({ "tag_name": "tag", "regex": r"^wasmcustom\.component\..+?\.(tag\.(.+?);\.)" }),
+    );
+    tags.into()
+}
+
+fn traffic_listener(case: &Case, module: &Path) -> Value {
+    let direction = match case.side {
+        Side::Outbound => "OUTBOUND",
+        Side::Inbound => "INBOUND",
+        Side::Gateway => "UNSPECIFIED",
+    };
+    let routes: Vec<Value> = (0..case.requests.len()).filter_map(|i| route(case, i)).collect();
+    let filters = json!([
+        { "name": "opmeter", "typed_config": wasm_filter(case, module) },
+        { "name": "envoy.filters.http.fault",
+          "typed_config": { "@type": format!("{TYPES}.http.fault.v3.HTTPFault") } },
+        router(),
+    ]);
+    listener("traffic", direction, &json!(routes), &filters)
+}
+
+fn wasm_filter(case: &Case, module: &Path) -> Value {
+    json!({
+        "@type": format!("{TYPES}.http.wasm.v3.Wasm"),
+        "config": {
+            "name": "opmeter",
+            "root_id": "opmeter",
+            "vm_config": {
+                "runtime": "envoy.wasm.runtime.v8",
+                "code": { "local": { "filename": module } },
+            },
+            "configuration": {
+                "@type": "type.googleapis.com/google.protobuf.StringValue",
+                "value": case.config,
+            },
+        },
+    })
+}
+
+/// The route of one request, known by its index header; none when no route may match.
+fn route(case: &Case, index: usize) -> Option<Value> {
+    let response = case.response_to(case.requests.get(index)?);
+    let matcher = json!({
+        "prefix": "/",
+        "headers": [{ "name": INDEX_HEADER, "string_match": { "exact": index.to_string() } }],
+    });
+    let mut route = json!({ "name": case.route, "match": matcher });
+    let cluster = case.cluster.name.as_str();
+    match response.fault {
+        Fault::NoRoute => return None,
+        Fault::Direct => {
+            let body = "x".repeat(response.body_bytes);
+            route["direct_response"] =
+                json!({ "status": response.status, "body": { "inline_string": body } });
+        }
+        Fault::NoCluster => {
+            route["route"] = json!({ "cluster": "no-such-cluster" });
+        }
+        Fault::Timeout => route["route"] = json!({ "cluster": cluster, "timeout": "0.1s" }),
+        _ => route["route"] = json!({ "cluster": cluster, "timeout": "0s" }),
+    }
+    if case.retries > 0 {
+        let policy = json!({ "retry_on": "connect-failure", "num_retries": case.retries });
+        route["route"]["retry_policy"] = policy;
+    }
+    if let Some(fault) = injected(response) {
+        route["typed_per_filter_config"] = json!({ "envoy.filters.http.fault": fault });
+    }
+    Some(route)
+}
+
+/// What Envoy's fault filter does to a request.
+fn injected(response: &Response) -> Option<Value> {
+    let always = json!({ "numerator": 100 });
+    let mut fault = json!({ "@type": format!("{TYPES}.http.fault.v3.HTTPFault") });
+    match response.fault {
+        Fault::InjectedAbort => {
+            fault["abort"] = json!({ "http_status": response.status, "percentage": always });
+        }
+        Fault::InjectedDelay => {
+            fault["delay"] = json!({ "fixed_delay": "0.020s", "percentage": always });
+        }
+        _ => return None,
+    }
+    Some(fault)
+}
+
+/// Serves what Prometheus scrapes.
+fn metrics_listener() -> Value {
+    let routes = json!([{
+        "match": { "path": "/stats/prometheus" },
+        "route": { "cluster": "admin" },
+    }]);
+    listener("metrics", "UNSPECIFIED", &routes, &json!([router()]))
+}
+
+fn router() -> Value {
+    json!({
+        "name": "envoy.filters.http.router",
+        "typed_config": { "@type": format!("{TYPES}.http.router.v3.Router") },
+    })
+}
+
+fn listener(name: &str, direction: &str, routes: &Value, filters: &Value) -> Value {
+    let manager = json!({
+        "@type": format!("{TYPES}.network.http_connection_manager.v3.HttpConnectionManager"),
+        "stat_prefix": name,
+        "codec_type": "AUTO",
+        "route_config": {
+            "name": name,
+            "validate_clusters": false,
+            "virtual_hosts": [{ "name": "test", "domains": ["*"], "routes": routes }],
+        },
+        "http_filters": filters,
+    });
+    json!({
+        "name": name,
+        "traffic_direction": direction,
+        "address": socket(0),
+        "filter_chains": [{
+            "filters": [{
+                "name": "envoy.filters.network.http_connection_manager",
+                "typed_config": manager,
+            }],
+        }],
+    })
+}
+
+fn cluster(case: &Case, upstream: &Value) -> Result<Value> {
+    let responses: Vec<&Response> = case.requests.iter().map(|r| case.response_to(r)).collect();
+    let has = |fault: Fault| responses.iter().any(|r| r.fault == fault);
+    let shaped = [Fault::Refuse, Fault::NoEndpoint, Fault::Overflow];
+    let shapes = shaped.iter().filter(|fault| has(**fault)).count();
+    ensure!(shapes <= 1, "at most one of refuse, no-endpoint and overflow in a case");
+    let closed = socket(CLOSED_PORT);
+    let address = if has(Fault::Refuse) { &closed } else { upstream };
+    let mut cluster = static_cluster(&case.cluster.name, address);
+    if has(Fault::NoEndpoint) {
+        cluster["load_assignment"]["endpoints"] = json!([]);
+    }
+    if has(Fault::Overflow) {
+        let none = json!({ "max_connections": 0, "max_pending_requests": 0, "max_requests": 0 });
+        cluster["circuit_breakers"] = json!({ "thresholds": [none] });
+    }
+    if !case.cluster.services.is_empty() {
+        let istio = json!({ "services": case.cluster.services });
+        cluster["metadata"] = json!({ "filter_metadata": { "istio": istio } });
+    }
+    if case.requests.iter().any(|request| request.grpc) {
+        let options = json!({
+            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+            "explicit_http_config": { "http2_protocol_options": {} },
+        });
+        cluster["typed_extension_protocol_options"] =
+            json!({ "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options });
+    }
+    Ok(cluster)
+}
+
+fn static_cluster(name: &str, address: &Value) -> Value {
+    json!({
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address } }] }],
+        },
+    })
+}
+
+fn socket(port: u16) -> Value {
+    json!({ "socket_address": { "address": "127.0.0.1", "port_value": port } })
+}
+
+fn pipe(path: &Path) -> Value {
+    json!({ "pipe": { "path": path } })
+}

@@ -1,0 +1,125 @@
+//! Clients: one connection per request, HTTP/1.1 or HTTP/2, and one that goes away.
+
+use crate::case::{Fault, Request, Response};
+use anyhow::{Context, Result, ensure};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::{http1, http2};
+use hyper::{Method, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::path::Path;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::task::AbortHandle;
+
+/// Tells the proxy's routes and the upstream which request of a case this is.
+pub const INDEX_HEADER: &str = "x-request-index";
+
+/// Longest wait for a response.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a client waits before it goes away: the upstream has the request by then.
+const ABORT_AFTER: Duration = Duration::from_millis(60);
+
+/// A response taken as a whole; its body may have broken off.
+struct Answer {
+    status: StatusCode,
+    body: Vec<u8>,
+}
+
+/// A connection's task, which ends with the exchange: dropping it closes the connection.
+struct Connection(AbortHandle);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Sends a case's request and takes the whole response, however it ends.
+///
+/// # Errors
+/// When the proxy's status is not the one the case tells.
+pub async fn send(port: u16, index: usize, request: &Request, response: &Response) -> Result<()> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    let exchange = exchange(stream, message(index, request)?, request.grpc);
+    if response.fault == Fault::AbortByClient {
+        ensure!(tokio::time::timeout(ABORT_AFTER, exchange).await.is_err(), "answered too early");
+        return Ok(());
+    }
+    let answer = tokio::time::timeout(PATIENCE, exchange).await.context("no response")??;
+    let status = answer.status.as_u16();
+    ensure!(status == response.status, "status {status} instead of {}", response.status);
+    Ok(())
+}
+
+/// Gets a page over TCP.
+///
+/// # Errors
+/// No connection, or another status than 200.
+pub async fn get(port: u16, path: &str) -> Result<String> {
+    page(TcpStream::connect(("127.0.0.1", port)).await?, path).await
+}
+
+/// Gets a page over a Unix socket.
+///
+/// # Errors
+/// No connection, or another status than 200.
+pub async fn get_unix(socket: &Path, path: &str) -> Result<String> {
+    page(UnixStream::connect(socket).await?, path).await
+}
+
+async fn page<S>(stream: S, path: &str) -> Result<String>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let message = hyper::Request::get(path).header("host", "localhost").body(Full::default())?;
+    let answer = exchange(stream, message, false).await?;
+    ensure!(answer.status == StatusCode::OK, "{path}: {}", answer.status);
+    Ok(String::from_utf8(answer.body)?)
+}
+
+fn message(index: usize, request: &Request) -> Result<hyper::Request<Full<Bytes>>> {
+    let uri = match request.grpc {
+        true => format!("http://{}{}", request.host, request.path),
+        false => request.path.clone(),
+    };
+    let mut message = hyper::Request::builder()
+        .method(Method::from_bytes(request.method.as_bytes())?)
+        .uri(uri)
+        .header(INDEX_HEADER, index);
+    if !request.grpc {
+        message = message.header("host", &request.host);
+    }
+    for (name, value) in request.all_headers() {
+        message = message.header(name, value);
+    }
+    Ok(message.body(Full::from(vec![b'x'; request.body_bytes]))?)
+}
+
+async fn exchange<S>(stream: S, message: hyper::Request<Full<Bytes>>, http2: bool) -> Result<Answer>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let io = TokioIo::new(stream);
+    if http2 {
+        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), io).await?;
+        let _connection = Connection(tokio::spawn(connection).abort_handle());
+        return Ok(take(sender.send_request(message).await?).await);
+    }
+    let (mut sender, connection) = http1::handshake(io).await?;
+    let _connection = Connection(tokio::spawn(connection).abort_handle());
+    Ok(take(sender.send_request(message).await?).await)
+}
+
+async fn take(response: hyper::Response<Incoming>) -> Answer {
+    let status = response.status();
+    let mut incoming = response.into_body();
+    let mut body = Vec::new();
+    // A body that breaks off is what some cases are about.
+    while let Some(Ok(frame)) = incoming.frame().await {
+        body.extend(frame.into_data().unwrap_or_default());
+    }
+    Answer { status, body }
+}

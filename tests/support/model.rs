@@ -1,0 +1,203 @@
+//! A proxy stream as Envoy shows it to a module: which attributes exist when, and their values.
+
+use crate::case::{Case, Fault, Request, Response, Side};
+use crate::value::Value;
+use std::collections::BTreeMap;
+
+/// Envoy's response flags by bit (Envoy documentation, access log `%RESPONSE_FLAGS%`).
+const FLAGS: [&str; 30] = [
+    "LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "RL", "UAEX", "RLSE", "DC",
+    "URX", "SI", "IH", "DPE", "UMSDR", "RFCF", "NFCF", "DT", "UPE", "NC", "OM", "DF", "DO", "DR",
+    "UDO",
+];
+
+/// The duration every modelled stream takes: 7 ms and a bit, and at least its delay.
+const DURATION: i64 = 7_900_000;
+
+/// Attributes while configuring: the node alone, no listener yet.
+pub fn configuring(node: &toml::Table) -> Value {
+    let node = Value::map()
+        .with("id", "test")
+        .with("cluster", "test")
+        .with("metadata", Value::from(&toml::Value::Table(node.clone())));
+    Value::object([
+        ("xds", Value::map().with("node", node)),
+        ("filter_state", Value::map()),
+        ("plugin_name", "opmeter".into()),
+        ("plugin_root_id", "opmeter".into()),
+    ])
+}
+
+/// Attributes when the request headers have arrived.
+pub fn at_request(case: &Case, request: &Request) -> Value {
+    let response = case.response_to(request);
+    let mut root = configuring(&case.node);
+    root.set("request", request_attributes(request));
+    root.set("response", Value::map().with("flags", 0));
+    root.set("connection", connection(case));
+    root.set("upstream", Value::map());
+    root.set("source", Value::map().with("address", "127.0.0.1:40000").with("port", 40_000));
+    root.set("destination", Value::map().with("address", "127.0.0.1:15001").with("port", 15_001));
+    root.set("metadata", Value::map());
+    if let Value::Map(fields) = &mut root
+        && let Some(xds) = fields.get_mut("xds")
+    {
+        fill_xds(xds, case, response);
+    }
+    root
+}
+
+/// Attributes when the stream is logged.
+pub fn at_log(case: &Case, request: &Request) -> Value {
+    let response = case.response_to(request);
+    let mut root = at_request(case, request);
+    let Value::Map(fields) = &mut root else { return root };
+    fields.insert("response".to_owned(), response_attributes(response));
+    if reaches_upstream(response.fault) {
+        fields.insert("upstream".to_owned(), upstream(case));
+    }
+    if let Some(request_fields) = fields.get_mut("request") {
+        let delay = i64::try_from(response.delay_ms).expect("a short delay") * 1_000_000;
+        request_fields.set("duration", Value::Duration(DURATION + delay));
+        let size = size(request.body_bytes);
+        request_fields.set("size", size);
+        request_fields.set("total_size", size + header_size(&request.headers));
+    }
+    root
+}
+
+fn request_attributes(request: &Request) -> Value {
+    let url_path = request.path.split('?').next().unwrap_or_default();
+    let mut headers = Value::Map(
+        request.all_headers().into_iter().map(|(name, value)| (name, Value::Str(value))).collect(),
+    );
+    for (name, value) in
+        [(":authority", &request.host), (":method", &request.method), (":path", &request.path)]
+    {
+        headers.set(name, value.as_str());
+    }
+    headers.set("host", request.host.as_str());
+    let mut attributes = Value::object([
+        ("host", request.host.as_str().into()),
+        ("method", request.method.as_str().into()),
+        ("path", request.path.as_str().into()),
+        ("url_path", url_path.into()),
+        ("query", request.path.split_once('?').map_or("", |(_, query)| query).into()),
+        ("scheme", "http".into()),
+        ("protocol", if request.grpc { "HTTP/2" } else { "HTTP/1.1" }.into()),
+        ("time", Value::Timestamp(1_767_225_600_000_000_000)),
+        ("headers", headers),
+    ]);
+    for (attribute, header) in
+        [("referer", "referer"), ("useragent", "user-agent"), ("id", "x-request-id")]
+    {
+        if let Some(value) = request.headers.get(header) {
+            attributes.set(attribute, value.as_str());
+        }
+    }
+    attributes
+}
+
+fn response_attributes(response: &Response) -> Value {
+    let mask = response.flags.iter().map(|flag| bit(flag)).sum::<i64>();
+    let mut attributes =
+        Value::map().with("flags", mask).with("headers", text_map(&response.headers));
+    attributes.set("trailers", text_map(&response.trailers));
+    attributes.set("size", size(response.body_bytes));
+    let headers = header_size(&response.headers) + header_size(&response.trailers);
+    attributes.set("total_size", size(response.body_bytes) + headers);
+    if response.status != 0 {
+        attributes.set("code", i64::from(response.status));
+        attributes.set("grpc_status", grpc_status(response));
+    }
+    attributes
+}
+
+fn bit(flag: &str) -> i64 {
+    let position = FLAGS.iter().position(|f| *f == flag);
+    1 << position.unwrap_or_else(|| panic!("{flag} is not a response flag"))
+}
+
+/// Trailers, then headers, then the HTTP status, as Envoy does for any response, gRPC or not.
+fn grpc_status(response: &Response) -> i64 {
+    let given = response.trailers.get("grpc-status").or(response.headers.get("grpc-status"));
+    if let Some(status) = given.and_then(|text| text.parse().ok()) {
+        return status;
+    }
+    match response.status {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502 | 503 | 504 => 14,
+        _ => 2,
+    }
+}
+
+fn connection(case: &Case) -> Value {
+    let mut attributes = Value::map()
+        .with("id", 1)
+        .with("mtls", case.downstream_tls.is_some())
+        .with("requested_server_name", "");
+    if let Some(tls) = &case.downstream_tls {
+        attributes.set("uri_san_local_certificate", tls.local.as_str());
+        attributes.set("uri_san_peer_certificate", tls.peer.as_str());
+    }
+    attributes
+}
+
+fn upstream(case: &Case) -> Value {
+    let mut attributes = Value::map().with("address", "127.0.0.1:9080").with("port", 9_080);
+    attributes.set("transport_failure_reason", "");
+    if let Some(tls) = &case.upstream_tls {
+        attributes.set("uri_san_local_certificate", tls.local.as_str());
+        attributes.set("uri_san_peer_certificate", tls.peer.as_str());
+    }
+    attributes
+}
+
+fn fill_xds(xds: &mut Value, case: &Case, response: &Response) {
+    let direction = match case.side {
+        Side::Gateway => 0,
+        Side::Inbound => 1,
+        Side::Outbound => 2,
+    };
+    let routed = response.fault != Fault::NoRoute;
+    xds.set("listener_direction", direction);
+    xds.set("route_name", if routed { case.route.as_str() } else { "" });
+    xds.set("virtual_host_name", "test");
+    xds.set("filter_chain_name", "");
+    if has_cluster(response.fault) {
+        xds.set("cluster_name", case.cluster.name.as_str());
+        xds.set("cluster_metadata", Value::map().with("filter_metadata", cluster_metadata(case)));
+    }
+}
+
+fn cluster_metadata(case: &Case) -> Value {
+    let services: Vec<Value> = case.cluster.services.iter().map(text_map).collect();
+    if services.is_empty() {
+        return Value::map();
+    }
+    Value::map().with("istio", Value::map().with("services", Value::List(services)))
+}
+
+fn has_cluster(fault: Fault) -> bool {
+    !matches!(fault, Fault::NoRoute | Fault::NoCluster | Fault::Direct)
+}
+
+fn reaches_upstream(fault: Fault) -> bool {
+    has_cluster(fault)
+        && !matches!(fault, Fault::NoEndpoint | Fault::Overflow | Fault::InjectedAbort)
+}
+
+fn text_map(fields: &BTreeMap<String, String>) -> Value {
+    Value::Map(fields.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect())
+}
+
+fn size(bytes: usize) -> i64 {
+    i64::try_from(bytes).expect("a small size")
+}
+
+fn header_size(headers: &BTreeMap<String, String>) -> i64 {
+    headers.iter().map(|(name, value)| size(name.len() + value.len())).sum()
+}
