@@ -7,7 +7,7 @@ use crate::engine::Outcome;
 use crate::metrics::Metrics;
 use crate::model;
 use crate::value::Value;
-use opmeter_core::port::{ExprId, Failed, Host, MetricId, MetricKind, Refused, Sink};
+use opmeter_core::port::{ExprId, Failed, Host, Message, MetricId, MetricKind, Refused, Sink};
 use opmeter_core::{Configured, Recorder, Stream};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +19,10 @@ pub struct Proxy {
     published: BTreeMap<String, Vec<u8>>,
     declared: BTreeSet<String>,
     expressions: Vec<Expression>,
+    /// Headers of the request that passes, by name.
+    pub request_headers: BTreeMap<String, Vec<u8>>,
+    /// Headers of the response that passes, by name.
+    pub response_headers: BTreeMap<String, Vec<u8>>,
     /// How often each call was made, by the name of the ABI's function or foreign function.
     pub calls: BTreeMap<&'static str, u64>,
 }
@@ -42,7 +46,17 @@ impl Proxy {
             published: BTreeMap::new(),
             declared: BTreeSet::new(),
             expressions: Vec::new(),
+            request_headers: BTreeMap::new(),
+            response_headers: BTreeMap::new(),
             calls: BTreeMap::new(),
+        }
+    }
+
+    /// Headers of a message of the stream in hand.
+    pub fn headers(&mut self, message: Message) -> &mut BTreeMap<String, Vec<u8>> {
+        match message {
+            Message::Request => &mut self.request_headers,
+            Message::Response => &mut self.response_headers,
         }
     }
 
@@ -126,8 +140,8 @@ impl Host for Proxy {
         Ok(())
     }
 
-    fn node_metadata(&mut self, path: &[&str]) -> Option<Vec<u8>> {
-        self.property(&[&["xds", "node", "metadata"], path].concat()).ok()
+    fn node(&mut self, path: &[&str]) -> Option<Vec<u8>> {
+        self.property(&[&["xds", "node"], path].concat()).ok()
     }
 
     fn declare(&mut self, name: &str) -> Result<(), Failed> {
@@ -137,6 +151,20 @@ impl Host for Proxy {
 
     fn publish(&mut self, name: &str, value: &[u8]) -> Result<(), Failed> {
         self.set_property(name, value);
+        Ok(())
+    }
+
+    fn header(&mut self, message: Message, name: &str) -> Result<Option<Vec<u8>>, Failed> {
+        Ok(self.headers(message).get(name).cloned())
+    }
+
+    fn remove_header(&mut self, message: Message, name: &str) -> Result<(), Failed> {
+        self.headers(message).remove(name);
+        Ok(())
+    }
+
+    fn set_header(&mut self, message: Message, name: &str, value: &[u8]) -> Result<(), Failed> {
+        self.headers(message).insert(name.to_owned(), value.to_vec());
         Ok(())
     }
 }
@@ -179,7 +207,7 @@ pub fn run(case: &Case) -> Outcome {
         }
     };
     opmeter_core::record::count_config_errors(warnings.len(), &mut statistics);
-    let mut recorder = Recorder::new(plan, &mut statistics);
+    let mut recorder = Recorder::new(plan, &mut proxy, &mut statistics);
     for request in &case.requests {
         for _ in 0..request.count {
             let mut stream = Stream::default();
