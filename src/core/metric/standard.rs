@@ -110,8 +110,8 @@ pub fn labels(occasion: Occasion) -> impl Iterator<Item = Label> {
     })
 }
 
-/// The labels of the HTTP metrics, in Istio's order.
-const HTTP_LABELS: [Label; 25] = [
+/// All standard labels, those of the request metrics, in Istio's order.
+pub const HTTP_LABELS: [Label; 25] = [
     Label::Reporter,
     Label::SourceWorkload,
     Label::SourceCanonicalService,
