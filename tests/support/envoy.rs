@@ -1,7 +1,7 @@
 //! A real Envoy for one case: the module as an HTTP filter between a real client and a real upstream.
 
-mod bootstrap;
-mod tls;
+pub(crate) mod bootstrap;
+pub(crate) mod tls;
 
 use crate::case::Case;
 use crate::check;
@@ -11,6 +11,7 @@ use crate::upstream::Upstream;
 use crate::wasm_host::refusals;
 use crate::{http, module};
 use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -91,8 +92,16 @@ impl Envoy {
     /// # Errors
     /// When it cannot be started.
     pub fn launch(binary: &Path, case: &Case, upstream: u16) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("opmeter").tempdir()?;
+        let folder = folder()?;
         let bootstrap = bootstrap::build(case, upstream, folder.path(), module::path())?;
+        Self::start(binary, folder, &bootstrap)
+    }
+
+    /// Starts an Envoy with a bootstrap whose admin listens on the socket `admin` in `folder`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(crate) fn start(binary: &Path, folder: TempDir, bootstrap: &Value) -> Result<Self> {
         std::fs::write(folder.path().join("envoy.json"), bootstrap.to_string())?;
         let log = std::fs::File::create(folder.path().join("log"))?;
         let process = Command::new(binary)
@@ -120,14 +129,27 @@ impl Envoy {
                 return Ok(false);
             }
             if http::get_unix(&admin, "/ready").await.is_ok() {
-                let listeners = http::get_unix(&admin, "/listeners?format=json").await?;
-                self.traffic_port = port(&listeners, "entry")?;
-                self.metrics_port = port(&listeners, "metrics")?;
+                self.traffic_port = self.port_of("entry").await?;
+                self.metrics_port = self.port_of("metrics").await?;
                 return Ok(true);
             }
             tokio::time::sleep(PAUSE).await;
         }
         bail!("Envoy is not ready after {START:?}:\n{}", self.log()?)
+    }
+
+    /// The port that a listener got.
+    ///
+    /// # Errors
+    /// When there is no such listener.
+    pub async fn port_of(&self, listener: &str) -> Result<u16> {
+        let admin = self.folder.path().join("admin");
+        port(&http::get_unix(&admin, "/listeners?format=json").await?, listener)
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Everything the module and Envoy logged.
@@ -178,9 +200,14 @@ impl Drop for Envoy {
     }
 }
 
+/// A folder for an Envoy's files.
+pub(crate) fn folder() -> Result<TempDir> {
+    Ok(tempfile::Builder::new().prefix("opmeter").tempdir()?)
+}
+
 /// The port that a listener got, from the admin's list.
 fn port(listeners: &str, name: &str) -> Result<u16> {
-    let listeners: serde_json::Value = serde_json::from_str(listeners)?;
+    let listeners: Value = serde_json::from_str(listeners)?;
     let list = listeners["listener_statuses"].as_array().cloned().unwrap_or_default();
     let listener = list.iter().find(|l| l["name"] == name).context("no such listener")?;
     let port = listener["local_address"]["socket_address"]["port_value"].as_u64();

@@ -9,7 +9,7 @@ use hyper::{Method, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::path::Path;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::AbortHandle;
 
@@ -52,6 +52,39 @@ pub async fn send(port: u16, index: usize, request: &Request, response: &Respons
     let status = answer.status.as_u16();
     ensure!(status == response.status, "status {status} instead of {}", response.status);
     Ok(())
+}
+
+/// Sends one HTTP/1.1 request on a connection of its own.
+///
+/// # Errors
+/// No response in time, or one that breaks off.
+pub async fn call(
+    port: u16,
+    request: hyper::Request<Full<Bytes>>,
+) -> Result<hyper::Response<Bytes>> {
+    let exchange = async {
+        let stream = TokioIo::new(TcpStream::connect(("127.0.0.1", port)).await?);
+        let (mut sender, connection) = http1::handshake(stream).await?;
+        let _connection = Connection(tokio::spawn(connection).abort_handle());
+        let (head, body) = sender.send_request(request).await?.into_parts();
+        Ok(hyper::Response::from_parts(head, body.collect().await?.to_bytes()))
+    };
+    tokio::time::timeout(PATIENCE, exchange).await.context("no response")?
+}
+
+/// Writes bytes as they are and reads until the other side closes.
+///
+/// # Errors
+/// No connection, or none that is closed in time.
+pub async fn raw(port: u16, bytes: &[u8]) -> Result<Vec<u8>> {
+    let exchange = async {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        stream.write_all(bytes).await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        Ok(answer)
+    };
+    tokio::time::timeout(PATIENCE, exchange).await.context("not closed")?
 }
 
 /// Gets a page over TCP.

@@ -6,17 +6,23 @@
 //!                       -> envoy  (the module in a real Envoy, real traffic)
 //! ```
 //! Each engine answers with an [`engine::Outcome`]; [`check`] compares it with what the case expects.
+//!
+//! What takes two proxies runs on two: [`mesh`] starts real sidecars, [`app`] what they stand before, and [`scrape`] reads
+//! what they tell.
 
+pub mod app;
 pub mod case;
 pub mod cel;
 pub mod check;
 pub mod engine;
 pub mod envoy;
 pub mod http;
+pub mod mesh;
 pub mod metrics;
 pub mod model;
 pub mod module;
 pub mod native_host;
+pub mod scrape;
 pub mod series;
 pub mod stat;
 pub mod upstream;

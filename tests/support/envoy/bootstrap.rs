@@ -11,7 +11,7 @@ use std::path::Path;
 /// A port nobody listens on: it is reserved (TCP port service multiplexer).
 const CLOSED_PORT: u16 = 1;
 
-const TYPES: &str = "type.googleapis.com/envoy.extensions.filters";
+pub(crate) const TYPES: &str = "type.googleapis.com/envoy.extensions.filters";
 
 /// Builds the bootstrap. Sockets between parts of it lie in `folder`.
 ///
@@ -27,9 +27,9 @@ pub(super) fn build(case: &Case, upstream: u16, folder: &Path, module: &Path) ->
     if let Some(tls) = &case.downstream_tls {
         let relay = Relay::new(tls, folder, "downstream")?;
         traffic["address"] = pipe(&relay.socket);
-        traffic["filter_chains"][0]["transport_socket"] = relay.server(&relay.local);
+        traffic["filter_chains"][0]["transport_socket"] = relay.local.server(&relay.peer);
         let mut cluster = static_cluster("downstream-relay", &pipe(&relay.socket));
-        cluster["transport_socket"] = relay.client(&relay.peer);
+        cluster["transport_socket"] = relay.peer.client(&relay.local);
         listeners.push(tls::relay_listener("entry", &socket(0), "downstream-relay"));
         clusters.push(cluster);
     } else {
@@ -40,10 +40,10 @@ pub(super) fn build(case: &Case, upstream: u16, folder: &Path, module: &Path) ->
         let relay = Relay::new(tls, folder, "upstream")?;
         clusters.push(static_cluster("upstream-relay", &socket(upstream)));
         let mut listener = tls::relay_listener("exit", &pipe(&relay.socket), "upstream-relay");
-        listener["filter_chains"][0]["transport_socket"] = relay.server(&relay.peer);
+        listener["filter_chains"][0]["transport_socket"] = relay.peer.server(&relay.local);
         listeners.push(listener);
         cluster = self::cluster(case, &pipe(&relay.socket))?;
-        cluster["transport_socket"] = relay.client(&relay.local);
+        cluster["transport_socket"] = relay.local.client(&relay.peer);
     }
     listeners.push(traffic);
     clusters.push(cluster);
@@ -51,14 +51,15 @@ pub(super) fn build(case: &Case, upstream: u16, folder: &Path, module: &Path) ->
         "node": { "id": "test", "cluster": "test", "metadata": case.node },
         "admin": { "address": pipe(&admin) },
         "stats_flush_interval": "0.050s",
-        "stats_config": { "use_all_default_tags": false, "stats_tags": stats_tags(case) },
+        "stats_config": { "use_all_default_tags": false, "stats_tags": stats_tags(case.dimensions()) },
         "static_resources": { "listeners": listeners, "clusters": clusters },
     }))
 }
 
-fn stats_tags(case: &Case) -> Value {
+/// What takes labels out of stat names: the standard ones and `dimensions`.
+pub(crate) fn stats_tags(dimensions: Vec<String>) -> Value {
     let mut names: Vec<String> = HTTP_LABELS.iter().map(|label| label.name().to_owned()).collect();
-    names.extend(case.dimensions());
+    names.extend(dimensions);
     names.sort();
     names.dedup();
     let mut tags: Vec<Value> = names
@@ -86,7 +87,7 @@ fn traffic_listener(case: &Case, module: &Path) -> Value {
     };
     let routes: Vec<Value> = (0..case.requests.len()).filter_map(|i| route(case, i)).collect();
     let filters = json!([
-        { "name": "opmeter", "typed_config": wasm_filter(case, module) },
+        { "name": "opmeter", "typed_config": wasm_filter("http", &case.config, module) },
         { "name": "envoy.filters.http.fault",
           "typed_config": { "@type": format!("{TYPES}.http.fault.v3.HTTPFault") } },
         router(),
@@ -94,9 +95,10 @@ fn traffic_listener(case: &Case, module: &Path) -> Value {
     listener("traffic", direction, &json!(routes), &filters)
 }
 
-fn wasm_filter(case: &Case, module: &Path) -> Value {
+/// The module as an HTTP filter (`http`) or a network filter (`network`).
+pub(crate) fn wasm_filter(layer: &str, config: &str, module: &Path) -> Value {
     json!({
-        "@type": format!("{TYPES}.http.wasm.v3.Wasm"),
+        "@type": format!("{TYPES}.{layer}.wasm.v3.Wasm"),
         "config": {
             "name": "opmeter",
             "root_id": "opmeter",
@@ -106,7 +108,7 @@ fn wasm_filter(case: &Case, module: &Path) -> Value {
             },
             "configuration": {
                 "@type": "type.googleapis.com/google.protobuf.StringValue",
-                "value": case.config,
+                "value": config,
             },
         },
     })
@@ -161,7 +163,7 @@ fn injected(response: &Response) -> Option<Value> {
 }
 
 /// Serves what Prometheus scrapes.
-fn metrics_listener() -> Value {
+pub(crate) fn metrics_listener() -> Value {
     let routes = json!([{
         "match": { "path": "/stats/prometheus" },
         "route": { "cluster": "admin" },
@@ -169,14 +171,14 @@ fn metrics_listener() -> Value {
     listener("metrics", "UNSPECIFIED", &routes, &json!([router()]))
 }
 
-fn router() -> Value {
+pub(crate) fn router() -> Value {
     json!({
         "name": "envoy.filters.http.router",
         "typed_config": { "@type": format!("{TYPES}.http.router.v3.Router") },
     })
 }
 
-fn listener(name: &str, direction: &str, routes: &Value, filters: &Value) -> Value {
+pub(crate) fn listener(name: &str, direction: &str, routes: &Value, filters: &Value) -> Value {
     let manager = json!({
         "@type": format!("{TYPES}.network.http_connection_manager.v3.HttpConnectionManager"),
         "stat_prefix": name,
@@ -232,7 +234,7 @@ fn cluster(case: &Case, upstream: &Value) -> Result<Value> {
     Ok(cluster)
 }
 
-fn static_cluster(name: &str, address: &Value) -> Value {
+pub(crate) fn static_cluster(name: &str, address: &Value) -> Value {
     json!({
         "name": name,
         "type": "STATIC",
@@ -244,10 +246,10 @@ fn static_cluster(name: &str, address: &Value) -> Value {
     })
 }
 
-fn socket(port: u16) -> Value {
+pub(crate) fn socket(port: u16) -> Value {
     json!({ "socket_address": { "address": "127.0.0.1", "port_value": port } })
 }
 
-fn pipe(path: &Path) -> Value {
+pub(crate) fn pipe(path: &Path) -> Value {
     json!({ "pipe": { "path": path } })
 }

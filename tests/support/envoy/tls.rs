@@ -20,8 +20,8 @@ pub(super) struct Relay {
 }
 
 /// A certificate and its key, in PEM.
-#[derive(Debug)]
-pub(super) struct Identity {
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
     certificate: String,
     key: String,
 }
@@ -37,43 +37,16 @@ impl Relay {
             peer: Identity::new(&tls.peer)?,
         })
     }
-
-    /// The accepting side of the connection, which asks for a certificate.
-    pub fn server(&self, identity: &Identity) -> Value {
-        let context = json!({
-            "@type": format!("{SOCKETS}.DownstreamTlsContext"),
-            "require_client_certificate": true,
-            "common_tls_context": self.context(identity),
-        });
-        json!({ "name": "envoy.transport_sockets.tls", "typed_config": context })
-    }
-
-    /// The connecting side.
-    pub fn client(&self, identity: &Identity) -> Value {
-        let context = json!({
-            "@type": format!("{SOCKETS}.UpstreamTlsContext"),
-            "common_tls_context": self.context(identity),
-        });
-        json!({ "name": "envoy.transport_sockets.tls", "typed_config": context })
-    }
-
-    fn context(&self, identity: &Identity) -> Value {
-        let trusted = format!("{}{}", self.local.certificate, self.peer.certificate);
-        json!({
-            "tls_certificates": [{
-                "certificate_chain": { "inline_string": identity.certificate },
-                "private_key": { "inline_string": identity.key },
-            }],
-            "validation_context": { "trusted_ca": { "inline_string": trusted } },
-        })
-    }
 }
 
 // === impl Identity ===
 
 impl Identity {
     /// A self-signed certificate with one URI SAN.
-    fn new(uri: &str) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When the URI is not ASCII.
+    pub fn new(uri: &str) -> Result<Self> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::default();
         // Envoy finds the trusted certificate of a peer by its subject.
@@ -82,10 +55,39 @@ impl Identity {
         let certificate = params.self_signed(&key)?;
         Ok(Self { certificate: certificate.pem(), key: key.serialize_pem() })
     }
+
+    /// Transport socket of a listener that asks for the certificate of `peer`.
+    pub fn server(&self, peer: &Self) -> Value {
+        let context = json!({
+            "@type": format!("{SOCKETS}.DownstreamTlsContext"),
+            "require_client_certificate": true,
+            "common_tls_context": self.context(peer),
+        });
+        json!({ "name": "envoy.transport_sockets.tls", "typed_config": context })
+    }
+
+    /// Transport socket of a cluster that expects the certificate of `peer`.
+    pub fn client(&self, peer: &Self) -> Value {
+        let context = json!({
+            "@type": format!("{SOCKETS}.UpstreamTlsContext"),
+            "common_tls_context": self.context(peer),
+        });
+        json!({ "name": "envoy.transport_sockets.tls", "typed_config": context })
+    }
+
+    fn context(&self, peer: &Self) -> Value {
+        json!({
+            "tls_certificates": [{
+                "certificate_chain": { "inline_string": self.certificate },
+                "private_key": { "inline_string": self.key },
+            }],
+            "validation_context": { "trusted_ca": { "inline_string": peer.certificate } },
+        })
+    }
 }
 
 /// A listener that hands bytes on to a cluster.
-pub(super) fn relay_listener(name: &str, address: &Value, cluster: &str) -> Value {
+pub(crate) fn relay_listener(name: &str, address: &Value, cluster: &str) -> Value {
     let proxy = json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
         "stat_prefix": name,

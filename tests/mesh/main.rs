@@ -1,0 +1,13 @@
+//! Two sidecars, each a real Envoy with the module, and what they tell of each other.
+
+mod exchange;
+mod hostile;
+mod labels;
+mod memory;
+
+use std::path::PathBuf;
+
+/// The Envoy to test with; `None` to pass without a run.
+fn real_envoy() -> Option<PathBuf> {
+    support::envoy::binary().expect("an Envoy")
+}

@@ -1,0 +1,192 @@
+//! Two workloads of a mesh and their sidecars, each a real Envoy with the module: productpage calls ratings.
+//!
+//! ```text
+//! client -> [productpage-v1: OUTBOUND, reporter source] -> [ratings-v1: INBOUND, reporter destination] -> application
+//! ```
+
+mod bootstrap;
+
+use crate::case::Side;
+use crate::envoy::tls::Identity;
+use crate::envoy::{self, Envoy};
+use crate::module;
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// Identity of productpage's certificate.
+pub const PRODUCTPAGE: &str = "spiffe://cluster.local/ns/default/sa/productpage";
+/// Identity of ratings' certificate.
+pub const RATINGS: &str = "spiffe://cluster.local/ns/shop/sa/ratings";
+
+/// Name of the listener for TCP connections; that for HTTP is [`Envoy::traffic_port`].
+pub const TCP_LISTENER: &str = "tcp";
+
+/// A sidecar to be started.
+#[derive(Clone, Debug)]
+pub struct Sidecar {
+    /// Which way its listeners look.
+    pub side: Side,
+    /// `node` of the bootstrap.
+    pub node: Value,
+    /// The module's configuration for HTTP.
+    pub config: String,
+    /// The module's configuration for TCP.
+    pub tcp_config: String,
+    /// Labels of metrics beyond the standard ones.
+    pub dimensions: Vec<String>,
+    /// Metadata `istio` of the cluster beside its service.
+    pub istio_metadata: Value,
+    /// Identities of the connections it accepts.
+    pub accepts: Accepts,
+    /// Certificates of the connections it makes: its own and the one it expects. Plain text without.
+    pub connects: Option<Certificates>,
+    /// Port on the loopback address that HTTP goes to.
+    pub upstream: u16,
+    /// Port on the loopback address that TCP goes to; no listener for TCP without.
+    pub tcp_upstream: Option<u16>,
+}
+
+/// What connections a sidecar accepts.
+#[derive(Clone, Debug, Default)]
+pub enum Accepts {
+    /// Plain text.
+    #[default]
+    Plain,
+    /// Mutual TLS.
+    MutualTls(Certificates),
+    /// Either, told apart by the first bytes, as in Istio's mode `PERMISSIVE`.
+    Permissive(Certificates),
+}
+
+/// Both ends of a mutual TLS connection.
+#[derive(Clone, Debug)]
+pub struct Certificates {
+    local: Identity,
+    peer: Identity,
+}
+
+/// A client's sidecar before a server's.
+#[derive(Debug)]
+pub struct Pair {
+    /// Of productpage.
+    pub client: Envoy,
+    /// Of ratings.
+    pub server: Envoy,
+}
+
+// === impl Sidecar ===
+
+impl Sidecar {
+    /// The sidecar of productpage, outbound to a port.
+    pub fn productpage(upstream: u16) -> Self {
+        let labels = json!({
+            "app": "productpage",
+            "version": "v1",
+            "service.istio.io/canonical-name": "productpage-service",
+            "service.istio.io/canonical-revision": "r1",
+        });
+        let node = node("productpage-v1", "default", "client-cluster", &labels);
+        Self::new(Side::Outbound, node, upstream)
+    }
+
+    /// The sidecar of ratings, inbound to a port.
+    pub fn ratings(upstream: u16) -> Self {
+        let labels = json!({
+            "app": "ratings",
+            "version": "v2",
+            "service.istio.io/canonical-name": "ratings-service",
+            "service.istio.io/canonical-revision": "r2",
+        });
+        let node = node("ratings-v1", "shop", "server-cluster", &labels);
+        Self::new(Side::Inbound, node, upstream)
+    }
+
+    fn new(side: Side, node: Value, upstream: u16) -> Self {
+        Self {
+            side,
+            node,
+            config: r#"{"metadata_exchange":{}}"#.to_owned(),
+            tcp_config: String::new(),
+            dimensions: Vec::new(),
+            istio_metadata: json!({}),
+            accepts: Accepts::Plain,
+            connects: None,
+            upstream,
+            tcp_upstream: None,
+        }
+    }
+
+    /// Starts an Envoy and waits until it accepts.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn start(&self, binary: &Path) -> Result<Envoy> {
+        let folder = envoy::folder()?;
+        let bootstrap = bootstrap::build(self, folder.path(), module::path());
+        let mut envoy = Envoy::start(binary, folder, &bootstrap)?;
+        ensure!(envoy.wait_until_up().await?, "Envoy ended:\n{}", envoy.log()?);
+        Ok(envoy)
+    }
+}
+
+// === impl Certificates ===
+
+impl Certificates {
+    /// New ones, with these identities.
+    ///
+    /// # Errors
+    /// When an identity is not ASCII.
+    pub fn new(local: &str, peer: &str) -> Result<Self> {
+        Ok(Self { local: Identity::new(local)?, peer: Identity::new(peer)? })
+    }
+
+    /// The same connection seen from its other end.
+    #[must_use]
+    pub fn other_end(&self) -> Self {
+        Self { local: self.peer.clone(), peer: self.local.clone() }
+    }
+}
+
+// === impl Pair ===
+
+impl Pair {
+    /// Starts both sidecars. The client's is told the server's ports.
+    ///
+    /// # Errors
+    /// When one does not come up.
+    pub async fn start(binary: &Path, mut client: Sidecar, server: &Sidecar) -> Result<Self> {
+        let server_envoy = server.start(binary).await?;
+        client.upstream = server_envoy.traffic_port;
+        if server.tcp_upstream.is_some() {
+            client.tcp_upstream = Some(server_envoy.port_of(TCP_LISTENER).await?);
+        }
+        Ok(Self { client: client.start(binary).await?, server: server_envoy })
+    }
+
+    /// Starts productpage and ratings before an application, over plain text.
+    ///
+    /// # Errors
+    /// When one does not come up.
+    pub async fn plain(binary: &Path, application: u16) -> Result<Self> {
+        let server = Sidecar::ratings(application);
+        Self::start(binary, Sidecar::productpage(0), &server).await
+    }
+}
+
+/// `node` of a workload's sidecar.
+fn node(workload: &str, namespace: &str, cluster: &str, labels: &Value) -> Value {
+    let owner = format!("kubernetes://apis/apps/v1/namespaces/{namespace}/deployments/{workload}");
+    json!({
+        "id": format!("sidecar~127.0.0.1~{workload}-0.{namespace}~{namespace}.svc.cluster.local"),
+        "cluster": format!("{workload}.{namespace}"),
+        "metadata": {
+            "NAME": format!("{workload}-0"),
+            "NAMESPACE": namespace,
+            "WORKLOAD_NAME": workload,
+            "OWNER": owner,
+            "CLUSTER_ID": cluster,
+            "LABELS": labels,
+        },
+    })
+}

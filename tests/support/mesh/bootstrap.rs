@@ -1,0 +1,124 @@
+//! The bootstrap of a sidecar.
+
+use super::{Accepts, Certificates, Sidecar, TCP_LISTENER};
+use crate::case::Side;
+use crate::envoy::bootstrap::{
+    TYPES, listener, metrics_listener, pipe, router, socket, static_cluster, stats_tags,
+    wasm_filter,
+};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// Builds the bootstrap; the admin's socket lies in `folder`.
+pub(super) fn build(sidecar: &Sidecar, folder: &Path, module: &Path) -> Value {
+    let admin = pipe(&folder.join("admin"));
+    let mut listeners = vec![metrics_listener(), http_listener(sidecar, module)];
+    let mut clusters =
+        vec![static_cluster("admin", &admin), cluster(sidecar, "http", sidecar.upstream)];
+    if let Some(upstream) = sidecar.tcp_upstream {
+        listeners.push(tcp_listener(sidecar, module));
+        clusters.push(cluster(sidecar, "tcp", upstream));
+    }
+    json!({
+        "node": sidecar.node,
+        "admin": { "address": admin },
+        "stats_flush_interval": "0.050s",
+        "stats_config": { "use_all_default_tags": false, "stats_tags": stats_tags(sidecar.dimensions.clone()) },
+        "static_resources": { "listeners": listeners, "clusters": clusters },
+    })
+}
+
+fn http_listener(sidecar: &Sidecar, module: &Path) -> Value {
+    let stats = json!({
+        "name": "grpc_stats",
+        "typed_config": {
+            "@type": format!("{TYPES}.http.grpc_stats.v3.FilterConfig"),
+            "emit_filter_state": true,
+        },
+    });
+    let opmeter = wasm_filter("http", &sidecar.config, module);
+    let filters = json!([{ "name": "opmeter", "typed_config": opmeter }, stats, router()]);
+    let routes = json!([{
+        "name": "default",
+        "match": { "prefix": "/" },
+        "route": { "cluster": "http", "timeout": "0s" },
+    }]);
+    accepting(sidecar, listener("entry", direction(sidecar.side), &routes, &filters))
+}
+
+fn tcp_listener(sidecar: &Sidecar, module: &Path) -> Value {
+    let opmeter = wasm_filter("network", &sidecar.tcp_config, module);
+    let proxy = json!({
+        "@type": format!("{TYPES}.network.tcp_proxy.v3.TcpProxy"),
+        "stat_prefix": TCP_LISTENER,
+        "cluster": "tcp",
+    });
+    let filters = json!([
+        { "name": "opmeter", "typed_config": opmeter },
+        { "name": "envoy.filters.network.tcp_proxy", "typed_config": proxy },
+    ]);
+    let listener = json!({
+        "name": TCP_LISTENER,
+        "traffic_direction": direction(sidecar.side),
+        "address": socket(0),
+        "filter_chains": [{ "filters": filters }],
+    });
+    accepting(sidecar, listener)
+}
+
+fn direction(side: Side) -> &'static str {
+    match side {
+        Side::Outbound => "OUTBOUND",
+        Side::Inbound => "INBOUND",
+        Side::Gateway => "UNSPECIFIED",
+    }
+}
+
+/// Gives a listener's only filter chain the connections it is to accept.
+fn accepting(sidecar: &Sidecar, mut listener: Value) -> Value {
+    let secure = |ends: &Certificates| {
+        let mut chain = listener["filter_chains"][0].clone();
+        chain["transport_socket"] = ends.local.server(&ends.peer);
+        chain
+    };
+    match &sidecar.accepts {
+        Accepts::Plain => {}
+        Accepts::MutualTls(ends) => listener["filter_chains"] = json!([secure(ends)]),
+        Accepts::Permissive(ends) => {
+            let mut secure = secure(ends);
+            secure["filter_chain_match"] = json!({ "transport_protocol": "tls" });
+            let mut plain = listener["filter_chains"][0].take();
+            plain["filter_chain_match"] = json!({ "transport_protocol": "raw_buffer" });
+            listener["filter_chains"] = json!([plain, secure]);
+            let inspector = "type.googleapis.com/\
+                envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector";
+            listener["listener_filters"] =
+                json!([{ "name": "tls", "typed_config": { "@type": inspector } }]);
+        }
+    }
+    listener
+}
+
+fn cluster(sidecar: &Sidecar, name: &str, upstream: u16) -> Value {
+    let mut cluster = static_cluster(name, &socket(upstream));
+    let service = json!({
+        "host": "ratings.shop.svc.cluster.local",
+        "name": "ratings",
+        "namespace": "shop",
+    });
+    let mut istio = sidecar.istio_metadata.clone();
+    istio["services"] = json!([service]);
+    cluster["metadata"] = json!({ "filter_metadata": { "istio": istio } });
+    if let Some(ends) = &sidecar.connects {
+        cluster["transport_socket"] = ends.local.client(&ends.peer);
+    }
+    if name == "http" {
+        let options = json!({
+            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+            "use_downstream_protocol_config": { "http2_protocol_options": {} },
+        });
+        cluster["typed_extension_protocol_options"] =
+            json!({ "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options });
+    }
+    cluster
+}
