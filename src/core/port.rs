@@ -46,7 +46,13 @@ pub trait Host {
 
     /// Evaluates an expression for the stream in hand and appends the value to `out`, in the encoding of
     /// [`crate::attribute::decode`]. An error leaves `out` as it was.
+    ///
+    /// Only while a callback of that stream runs: from a timer Envoy evaluates for the plugin, which has no attributes.
     fn evaluate(&mut self, expression: ExprId, out: &mut Vec<u8>) -> Result<(), Failed>;
+
+    /// Reads one attribute of the stream in hand by its path, segments joined by NUL, and appends the value to `out`,
+    /// encoded likewise; from a timer too. An error, as for one that is absent, leaves `out` as it was.
+    fn attribute(&mut self, path: &str, out: &mut Vec<u8>) -> Result<(), Failed>;
 
     /// A value of the proxy's own node, such as `["id"]` or `["metadata", "LABELS", "app"]`; only called while
     /// configuring.

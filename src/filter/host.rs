@@ -22,6 +22,11 @@ impl Host for Proxy {
         Ok(())
     }
 
+    fn attribute(&mut self, path: &str, out: &mut Vec<u8>) -> Result<(), Failed> {
+        out.extend_from_slice(&abi::property(path.as_bytes()).map_err(Failed)?);
+        Ok(())
+    }
+
     fn node(&mut self, path: &[&str]) -> Option<Vec<u8>> {
         let path = [&["xds", "node"], path].concat().join("\0");
         abi::property(path.as_bytes()).ok()

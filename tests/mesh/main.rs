@@ -4,6 +4,8 @@ mod exchange;
 mod hostile;
 mod labels;
 mod memory;
+mod tcp;
+mod tls;
 
 use std::path::PathBuf;
 

@@ -140,6 +140,12 @@ impl Host for Proxy {
         Ok(())
     }
 
+    fn attribute(&mut self, path: &str, out: &mut Vec<u8>) -> Result<(), Failed> {
+        let segments: Vec<&str> = path.split('\0').collect();
+        out.extend(self.property(&segments).map_err(Failed)?);
+        Ok(())
+    }
+
     fn node(&mut self, path: &[&str]) -> Option<Vec<u8>> {
         self.property(&[&["xds", "node"], path].concat()).ok()
     }

@@ -141,6 +141,40 @@ impl Fact {
         self as usize
     }
 
+    /// Path of the attribute it is, segments joined by NUL.
+    pub fn path(self) -> &'static str {
+        match self {
+            Fact::ListenerDirection => "xds\0listener_direction",
+            Fact::Host => "request\0host",
+            Fact::ContentType => "request\0headers\0content-type",
+            Fact::ResponseCode => "response\0code",
+            Fact::GrpcStatus => "response\0grpc_status",
+            Fact::ResponseFlags => "response\0flags",
+            Fact::RouteName => "xds\0route_name",
+            Fact::ClusterName => "xds\0cluster_name",
+            Fact::ClusterService => "xds\0cluster_metadata\0filter_metadata\0istio\0services\x000",
+            Fact::ClusterExternal => "xds\0cluster_metadata\0filter_metadata\0istio\0external",
+            Fact::ClusterDisablesExchange => {
+                "xds\0cluster_metadata\0filter_metadata\0istio\0disable_mx"
+            }
+            Fact::DownstreamLocalSan => "connection\0uri_san_local_certificate",
+            Fact::DownstreamPeerSan => "connection\0uri_san_peer_certificate",
+            Fact::UpstreamLocalSan => "upstream\0uri_san_local_certificate",
+            Fact::UpstreamPeerSan => "upstream\0uri_san_peer_certificate",
+            Fact::PeerPrincipal => "filter_state\0io.istio.peer_principal",
+            Fact::LocalPrincipal => "filter_state\0io.istio.local_principal",
+            Fact::DownstreamPeer => "filter_state\0downstream_peer",
+            Fact::UpstreamPeer => "filter_state\0upstream_peer",
+            Fact::EndpointWorkload => {
+                "xds\0upstream_host_metadata\0filter_metadata\0istio\0workload"
+            }
+            Fact::GrpcMessages => "filter_state\0envoy.filters.http.grpc_stats",
+            Fact::Duration => "request\0duration",
+            Fact::RequestBytes => "request\0total_size",
+            Fact::ResponseBytes => "response\0total_size",
+        }
+    }
+
     /// The expression that yields it.
     pub fn expression(self) -> &'static str {
         TABLE.get(self.index()).map(|(_, text)| *text).unwrap_or_default()
@@ -155,6 +189,23 @@ mod tests {
     fn the_table_is_in_the_order_of_the_enum() {
         for (position, (fact, _)) in TABLE.iter().enumerate() {
             assert_eq!(fact.index(), position);
+        }
+    }
+
+    /// The path has the segments that the expression ends with, an index and a quoted key included.
+    #[test]
+    fn path_and_expression_mean_the_same_attribute() {
+        for (fact, expression) in TABLE {
+            let attribute = expression.split('?').nth(1).and_then(|rest| rest.split(" : ").next());
+            let attribute = attribute.expect("a guard").trim().replace(['[', ']'], "\0");
+            let segments = attribute.split('\0').filter(|part| !part.is_empty());
+            let path: Vec<String> = segments
+                .map(|part| match part.strip_prefix('\'').and_then(|p| p.strip_suffix('\'')) {
+                    Some(key) => key.to_owned(),
+                    None => part.replace('.', "\0"),
+                })
+                .collect();
+            assert_eq!(path.join("\0"), fact.path(), "{fact:?}");
         }
     }
 

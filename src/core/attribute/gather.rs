@@ -1,4 +1,4 @@
-//! Fetches all facts of a stream with one evaluation of a list.
+//! Fetches facts of a stream: with one evaluation of a list, or one by one where none can be evaluated.
 
 use super::decode::{self, Pairs};
 use super::fact::{FACT_COUNT, Fact, TABLE};
@@ -108,6 +108,24 @@ impl Query {
     fn compile_list(&mut self, host: &mut impl Host) {
         let texts: Vec<&str> = self.listed.iter().map(|e| e.fact.expression()).collect();
         self.list = host.compile(&format!("[{}]", texts.join(", "))).ok();
+    }
+}
+
+/// Fetches facts one by one, which costs a host call each and works from a timer; those that are not there are absent.
+pub(crate) fn fetch_apart(
+    facts: &[Fact],
+    host: &mut impl Host,
+    buffer: &mut Vec<u8>,
+    ranges: &mut Ranges,
+) {
+    *ranges = NO_RANGES;
+    for (fact, _) in TABLE.iter().filter(|(fact, _)| facts.contains(fact)) {
+        let start = buffer.len();
+        // Absent is no error.
+        let _ = host.attribute(fact.path(), buffer);
+        if let Some(range) = ranges.get_mut(fact.index()) {
+            *range = start..buffer.len();
+        }
     }
 }
 

@@ -81,6 +81,11 @@ impl Program {
         }
     }
 
+    /// Whether the host evaluates it, which it can only while a callback of the stream runs.
+    pub fn is_of_host(&self) -> bool {
+        matches!(self.0, Class::Host(_))
+    }
+
     /// Appends the value to `out`.
     ///
     /// # Errors

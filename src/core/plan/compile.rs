@@ -37,6 +37,7 @@ pub fn compile(config: &Config, host: &mut impl Host, warnings: &mut Vec<Diagnos
     let groups = group(layouts);
     let of_requests = [Occasion::Request, Occasion::Messages, Occasion::End];
     let request_facts = needs(&groups, &programs, &of_requests);
+    let message_facts = needs(&groups, &programs, &[Occasion::Messages]);
     let mut connection_facts = needs(&groups, &programs, &[Occasion::Connection, Occasion::End]);
     connection_facts.retain(|fact| !is_of_request(*fact));
     Plan {
@@ -44,6 +45,7 @@ pub fn compile(config: &Config, host: &mut impl Host, warnings: &mut Vec<Diagnos
         no_host_fallback: config.disable_host_header_fallback,
         request_facts,
         connection_facts,
+        message_facts,
         exchange: config.exchange.as_ref().map(|exchange| ExchangePlan::new(exchange, host)),
         peer_labels,
         reporting_interval: config.reporting_interval,

@@ -31,6 +31,8 @@ pub struct Plan {
     pub(crate) request_facts: Vec<Fact>,
     /// Facts that metrics of connections are made of.
     pub(crate) connection_facts: Vec<Fact>,
+    /// Facts that metrics about messages are made of, of which those of requests are more.
+    pub(crate) message_facts: Vec<Fact>,
     /// Derived attributes, in the order they are evaluated.
     pub(crate) attributes: Vec<AttributePlan>,
     /// Names of the derived attributes, each once.
@@ -106,9 +108,23 @@ impl Plan {
         self.groups.iter().any(|group| group.occasion == occasion)
     }
 
+    /// Whether metrics recorded on an occasion can be reported while a stream lasts: from a timer no label can be had that
+    /// the host evaluates, and a stream keeps its labels.
+    pub(crate) fn reports_early(&self, occasion: Occasion) -> bool {
+        let of_host = |(_, source): &(String, Source)| match source {
+            Source::Standard(_) => false,
+            Source::Expression(index) => {
+                self.expressions.get(*index).is_some_and(Program::is_of_host)
+            }
+        };
+        let mut groups = self.groups.iter().filter(|group| group.occasion == occasion).peekable();
+        groups.peek().is_some() && !groups.any(|group| group.labels.iter().any(of_host))
+    }
+
     /// How often streams that last are reported, in milliseconds; 0 for never.
     pub fn reporting_interval(&self) -> u32 {
-        let lasting = self.records(Occasion::Messages) || self.records(Occasion::Connection);
+        let lasting =
+            self.reports_early(Occasion::Messages) || self.reports_early(Occasion::Connection);
         if lasting { self.reporting_interval } else { 0 }
     }
 }

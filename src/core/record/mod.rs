@@ -9,9 +9,10 @@ mod view;
 pub use health::count_config_errors;
 pub use stream::Stream;
 
+use crate::attribute::gather::fetch_apart;
 use crate::attribute::{Fact, Facts, Query};
 use crate::config::Phase;
-use crate::expr::NoValue;
+use crate::expr::{NoValue, Program};
 use crate::metric::series::{MetricIds, SeriesTable};
 use crate::metric::standard::{Measure, Occasion};
 use crate::peer::cache::PeerCache;
@@ -42,10 +43,6 @@ struct Queries {
     request: Query,
     /// All about a connection.
     connection: Query,
-    /// What has grown of a gRPC request.
-    messages: Query,
-    /// What has grown of a connection.
-    bytes: Query,
 }
 
 // === impl Recorder ===
@@ -104,15 +101,15 @@ impl Recorder {
     /// Time has passed: reports what has grown of a stream that lasts.
     pub fn on_tick(&mut self, stream: &mut Stream, host: &mut impl Host, sink: &mut impl Sink) {
         let occasion = stream.kind.occasion();
-        if stream.recorded || !self.plan.records(occasion) {
+        if stream.recorded || !self.plan.reports_early(occasion) {
             return;
         }
-        let Some(now) = self.measure(stream.kind, false, host) else { return };
+        let Some(now) = self.measure(stream.kind, host) else { return };
         let mut errors = Errors::default();
         if stream.growth.is_none() {
             let settled = stream.exchange.as_ref().is_none_or(Exchanged::is_settled);
             self.scratch.begin(&self.plan, stream);
-            errors.merge(self.fetch(stream, host));
+            self.fetch_early(stream, host);
             if settled && (self.knows_peer(stream) || stream.exchange.is_some()) {
                 errors.merge(self.open(stream, sink));
             }
@@ -177,13 +174,36 @@ impl Recorder {
 
     /// Fetches the facts and evaluates the expressions of dimensions and definitions.
     fn fetch(&mut self, stream: &Stream, host: &mut impl Host) -> Errors {
-        let mut errors = Errors::default();
-        let Scratch { facts: fetched, ranges, buffer, values, attributes } = &mut self.scratch;
+        let Scratch { facts, ranges, .. } = &mut self.scratch;
         let query = match stream.kind {
             Kind::Request => &mut self.queries.request,
             Kind::Connection => &mut self.queries.connection,
         };
-        query.fetch(host, fetched, ranges);
+        query.fetch(host, facts, ranges);
+        self.evaluate(stream, |_| true, host)
+    }
+
+    /// Fetches what the labels of a stream that lasts are made of, from a timer.
+    fn fetch_early(&mut self, stream: &Stream, host: &mut impl Host) {
+        let Scratch { facts, ranges, .. } = &mut self.scratch;
+        let needed = match stream.kind {
+            Kind::Request => &self.plan.message_facts,
+            Kind::Connection => &self.plan.connection_facts,
+        };
+        fetch_apart(needed, host, facts, ranges);
+        // Those of the host are of other metrics.
+        self.evaluate(stream, |program| !program.is_of_host(), host);
+    }
+
+    /// Evaluates those expressions of dimensions and definitions that are `wanted`; the others have no value.
+    fn evaluate(
+        &mut self,
+        stream: &Stream,
+        wanted: impl Fn(&Program) -> bool,
+        host: &mut impl Host,
+    ) -> Errors {
+        let mut errors = Errors::default();
+        let Scratch { facts: fetched, ranges, buffer, values, attributes } = &mut self.scratch;
         let facts = Facts::new(fetched, ranges);
         let known = Known {
             plan: &self.plan,
@@ -192,6 +212,10 @@ impl Recorder {
             upstream: view::upstream(stream, &facts),
         };
         for program in &self.plan.expressions {
+            if !wanted(program) {
+                values.push(None);
+                continue;
+            }
             let start = buffer.len();
             let written = program.write(&known, host, buffer);
             if written == Err(NoValue::Failed) {
@@ -228,15 +252,15 @@ impl Recorder {
     }
 
     /// What has grown by now, without asking for anything else.
-    fn measure(&mut self, kind: Kind, ended: bool, host: &mut impl Host) -> Option<Quantities> {
-        let query = match kind {
-            Kind::Request => &mut self.queries.messages,
-            Kind::Connection => &mut self.queries.bytes,
+    fn measure(&mut self, kind: Kind, host: &mut impl Host) -> Option<Quantities> {
+        let grown: &[Fact] = match kind {
+            Kind::Request => &[Fact::GrpcMessages],
+            Kind::Connection => &[Fact::RequestBytes, Fact::ResponseBytes],
         };
         let Scratch { facts, ranges, .. } = &mut self.scratch;
         facts.clear();
-        query.fetch(host, facts, ranges);
-        quantities(kind, ended, &Facts::new(facts, ranges))
+        fetch_apart(grown, host, facts, ranges);
+        quantities(kind, false, &Facts::new(facts, ranges))
     }
 
     fn knows_peer(&self, stream: &Stream) -> bool {
@@ -292,8 +316,6 @@ impl Queries {
         Self {
             request: Query::compile(&plan.request_facts, host),
             connection: Query::compile(&plan.connection_facts, host),
-            messages: Query::compile(&[Fact::GrpcMessages], host),
-            bytes: Query::compile(&[Fact::RequestBytes, Fact::ResponseBytes], host),
         }
     }
 }

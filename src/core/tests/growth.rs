@@ -24,6 +24,13 @@ fn messages(host: &mut Script, text: &str) {
     host.facts.insert(Fact::GrpcMessages, text.as_bytes().to_vec());
 }
 
+/// Has the timer call, in whose callback Envoy evaluates no expression for a stream.
+fn tick(recorder: &mut Recorder, stream: &mut Stream, host: &mut Script, stats: &mut Stats) {
+    host.timer = true;
+    recorder.on_tick(stream, host, stats);
+    host.timer = false;
+}
+
 #[test]
 fn messages_are_counted_in_deltas() {
     let (mut host, mut stats) = (outbound(), Stats::default());
@@ -33,12 +40,12 @@ fn messages_are_counted_in_deltas() {
     recorder.on_request(&mut stream, &mut host, &mut stats);
     for (text, requests, responses) in [("2,3", 2, 3), ("2,3", 2, 3), ("5,4", 5, 4)] {
         messages(&mut host, text);
-        recorder.on_tick(&mut stream, &mut host, &mut stats);
+        tick(&mut recorder, &mut stream, &mut host, &mut stats);
         assert_eq!((stats.total(REQUESTS), stats.total(RESPONSES)), (requests, responses));
     }
     messages(&mut host, "6,6");
     recorder.on_log(&mut stream, &mut host, &mut stats);
-    recorder.on_tick(&mut stream, &mut host, &mut stats);
+    tick(&mut recorder, &mut stream, &mut host, &mut stats);
     assert_eq!((stats.total(REQUESTS), stats.total(RESPONSES)), (6, 6));
     assert_eq!(stats.labels(REQUESTS).matches("=.=").count(), 20);
 }
@@ -50,11 +57,11 @@ fn nothing_is_reported_before_the_answer_told_who_the_peer_is() {
     let mut stream = Stream::default();
     recorder.on_request(&mut stream, &mut host, &mut stats);
     messages(&mut host, "2,0");
-    recorder.on_tick(&mut stream, &mut host, &mut stats);
+    tick(&mut recorder, &mut stream, &mut host, &mut stats);
     assert_eq!(stats.total(REQUESTS), 0);
     host.response.insert(METADATA_HEADER.into(), b"not metadata".to_vec());
     recorder.on_response(&mut stream, &mut host, &mut stats);
-    recorder.on_tick(&mut stream, &mut host, &mut stats);
+    tick(&mut recorder, &mut stream, &mut host, &mut stats);
     assert_eq!(stats.total(REQUESTS), 2);
 }
 
@@ -64,7 +71,7 @@ fn a_peer_nobody_told_of_is_reported_at_the_end() {
     let mut recorder = recorder("{}", &mut host, &mut stats);
     let mut stream = Stream::default();
     messages(&mut host, "2,1");
-    recorder.on_tick(&mut stream, &mut host, &mut stats);
+    tick(&mut recorder, &mut stream, &mut host, &mut stats);
     assert_eq!(stats.total(REQUESTS), 0);
     recorder.on_log(&mut stream, &mut host, &mut stats);
     assert_eq!((stats.total(REQUESTS), stats.total(RESPONSES)), (2, 1));
@@ -99,10 +106,10 @@ fn a_connection_is_opened_once_grows_and_closes() {
     let mut recorder = recorder("{}", &mut host, &mut stats);
     let mut stream = Stream::connection();
     bytes(&mut host, 10, 100);
-    recorder.on_tick(&mut stream, &mut host, &mut stats);
+    tick(&mut recorder, &mut stream, &mut host, &mut stats);
     assert_eq!(tcp(&stats), [1, 0, 10, 100]);
     bytes(&mut host, 15, 100);
-    recorder.on_tick(&mut stream, &mut host, &mut stats);
+    tick(&mut recorder, &mut stream, &mut host, &mut stats);
     assert_eq!(tcp(&stats), [1, 0, 15, 100]);
     bytes(&mut host, 15, 250);
     recorder.on_log(&mut stream, &mut host, &mut stats);
@@ -120,7 +127,7 @@ fn a_connection_keeps_the_labels_of_its_first_report() {
     host.facts.insert(Fact::EndpointWorkload, b"w;n;s;r;c".to_vec());
     let mut recorder = recorder("{}", &mut host, &mut stats);
     let mut stream = Stream::connection();
-    recorder.on_tick(&mut stream, &mut host, &mut stats);
+    tick(&mut recorder, &mut stream, &mut host, &mut stats);
     host.facts.insert(Fact::ResponseFlags, int(1 << 14));
     recorder.on_log(&mut stream, &mut host, &mut stats);
     let labels = stats.labels("istio_tcp_connections_closed_total");
@@ -133,10 +140,50 @@ fn a_connection_with_an_unknown_peer_is_reported_at_its_end() {
     let mut recorder = recorder("{}", &mut host, &mut stats);
     let mut stream = Stream::connection();
     bytes(&mut host, 10, 100);
-    recorder.on_tick(&mut stream, &mut host, &mut stats);
+    tick(&mut recorder, &mut stream, &mut host, &mut stats);
     assert_eq!(tcp(&stats), [0, 0, 0, 0]);
     recorder.on_log(&mut stream, &mut host, &mut stats);
     assert_eq!(tcp(&stats), [1, 1, 10, 100]);
+}
+
+/// A timer's callback cannot have the label, and a stream keeps its labels: better late than `unknown`.
+#[test]
+fn a_label_that_the_host_evaluates_is_waited_for() {
+    let (mut host, mut stats) = (outbound(), Stats::default());
+    host.facts.insert(Fact::EndpointWorkload, b"w;n;s;r;c".to_vec());
+    host.answers.insert("source.address".to_owned(), b"10.0.0.7".to_vec());
+    let config = r#"{"metrics":[{"dimensions":{"client":"source.address"}}]}"#;
+    let mut recorder = recorder(config, &mut host, &mut stats);
+    let mut stream = Stream::connection();
+    bytes(&mut host, 10, 100);
+    tick(&mut recorder, &mut stream, &mut host, &mut stats);
+    assert_eq!(tcp(&stats), [0, 0, 0, 0]);
+    recorder.on_log(&mut stream, &mut host, &mut stats);
+    assert_eq!(tcp(&stats), [1, 1, 10, 100]);
+    let labels = stats.labels("istio_tcp_sent_bytes_total");
+    assert!(labels.ends_with("client=.=10.0.0.7;.;"), "{labels}");
+    assert_eq!(stats.total("opmeter_evaluation_errors_total"), 0);
+}
+
+/// Those of request metrics do not keep the others waiting.
+#[test]
+fn labels_of_other_metrics_are_not_waited_for() {
+    let (mut host, mut stats) = (outbound(), Stats::default());
+    host.facts.insert(Fact::EndpointWorkload, b"w;n;s;r;c".to_vec());
+    host.answers.insert("request.host".to_owned(), b"web".to_vec());
+    let config = r#"{"metrics":[
+        {"name":"requests_total","dimensions":{"host":"request.host"}},
+        {"dimensions":{"tier":"'front'"}}
+    ]}"#;
+    let mut recorder = recorder(config, &mut host, &mut stats);
+    let mut stream = Stream::default();
+    messages(&mut host, "2,1");
+    tick(&mut recorder, &mut stream, &mut host, &mut stats);
+    assert_eq!((stats.total(REQUESTS), stats.total(RESPONSES)), (2, 1));
+    assert!(stats.labels(REQUESTS).ends_with("tier=.=front;.;"));
+    recorder.on_log(&mut stream, &mut host, &mut stats);
+    assert!(stats.labels("istio_requests_total").contains("host=.=web;.;"));
+    assert_eq!(stats.total("opmeter_evaluation_errors_total"), 0);
 }
 
 #[test]

@@ -15,6 +15,8 @@ pub struct Script {
     pub answers: BTreeMap<String, Vec<u8>>,
     pub refused: Vec<String>,
     pub node: BTreeMap<String, String>,
+    /// Whether a timer rather than a stream has the module called: expressions see no stream.
+    pub timer: bool,
     /// Whether a list of facts cannot be evaluated.
     pub lists_fail: bool,
     /// Whether attributes cannot be published.
@@ -64,9 +66,18 @@ impl Host for Script {
 
     fn evaluate(&mut self, expression: ExprId, out: &mut Vec<u8>) -> Result<(), Failed> {
         self.evaluations += 1;
+        if self.timer {
+            return Err(FAILURE);
+        }
         let text = &self.expressions[expression.0 as usize];
         let value = if text.starts_with('[') { self.list(text) } else { self.answer(text) };
         out.extend(value.ok_or(FAILURE)?);
+        Ok(())
+    }
+
+    fn attribute(&mut self, path: &str, out: &mut Vec<u8>) -> Result<(), Failed> {
+        let (_, value) = self.facts.iter().find(|(fact, _)| fact.path() == path).ok_or(FAILURE)?;
+        out.extend(value);
         Ok(())
     }
 

@@ -1,0 +1,141 @@
+//! TCP connections through both sidecars, with the module as a network filter.
+
+use crate::labels::{Labels, peers, with, without_destination, without_source};
+use crate::real_envoy;
+use std::path::Path;
+use std::time::Duration;
+use support::app::{App, Twice};
+use support::mesh::{Accepts, Certificates, PRODUCTPAGE, Pair, RATINGS, Sidecar, TCP_LISTENER};
+use support::scrape::Scrape;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const OPENED: &str = "istio_tcp_connections_opened_total";
+const CLOSED: &str = "istio_tcp_connections_closed_total";
+const SENT: &str = "istio_tcp_sent_bytes_total";
+const RECEIVED: &str = "istio_tcp_received_bytes_total";
+
+/// Several reports within a test, and none at all.
+const OFTEN: &str = r#"{"tcp_reporting_duration":"0.1s"}"#;
+const AT_THE_END: &str = r#"{"tcp_reporting_duration":"600s"}"#;
+
+async fn pair(envoy: &Path, twice: &Twice, mutual_tls: bool, config: &str) -> Pair {
+    let app = App::start(&[]).await.unwrap();
+    let mut client = Sidecar::productpage(0);
+    let mut server = Sidecar::ratings(app.port);
+    server.tcp_upstream = Some(twice.port);
+    config.clone_into(&mut client.tcp_config);
+    config.clone_into(&mut server.tcp_config);
+    if mutual_tls {
+        let ends = Certificates::new(PRODUCTPAGE, RATINGS).unwrap();
+        server.accepts = Accepts::MutualTls(ends.other_end());
+        client.connects = Some(ends);
+    }
+    Pair::start(envoy, client, &server).await.unwrap()
+}
+
+async fn connect(pair: &Pair) -> TcpStream {
+    let port = pair.client.port_of(TCP_LISTENER).await.unwrap();
+    TcpStream::connect(("127.0.0.1", port)).await.unwrap()
+}
+
+/// Sends `n` bytes and takes the `2 n` that come back.
+async fn say(stream: &mut TcpStream, n: usize) {
+    stream.write_all(&vec![b'x'; n]).await.unwrap();
+    stream.read_exact(&mut vec![0; 2 * n]).await.unwrap();
+}
+
+/// The 23 labels of a connection.
+fn connection(reporter: &str, mutual_tls: bool) -> Labels {
+    let policy = match (reporter, mutual_tls) {
+        ("source", _) => "unknown",
+        (_, true) => "mutual_tls",
+        (_, false) => "none",
+    };
+    let labels = with(
+        &peers(reporter),
+        &[
+            ("request_protocol", "tcp"),
+            ("response_flags", "-"),
+            ("connection_security_policy", policy),
+        ],
+    );
+    let principals = [("source_principal", PRODUCTPAGE), ("destination_principal", RATINGS)];
+    let labels = if mutual_tls { with(&labels, &principals) } else { labels };
+    match (reporter, mutual_tls) {
+        ("source", true) => {
+            with(&without_destination(&labels), &[("destination_workload_namespace", "shop")])
+        }
+        ("source", false) => without_destination(&labels),
+        (_, true) => with(&without_source(&labels), &[("source_workload_namespace", "default")]),
+        (_, false) => without_source(&labels),
+    }
+}
+
+async fn expect(pair: &Pair, mutual_tls: bool, opened: f64, closed: f64, received: f64, sent: f64) {
+    for (proxy, reporter) in [(&pair.client, "source"), (&pair.server, "destination")] {
+        let labels = connection(reporter, mutual_tls);
+        let metrics = [(OPENED, opened), (RECEIVED, received), (SENT, sent), (CLOSED, closed)];
+        for (metric, total) in metrics {
+            let scrape = Scrape::when(proxy, metric, total).await.unwrap();
+            assert_eq!(scrape.labels(metric), &labels, "{metric}");
+        }
+        let scrape = Scrape::of(proxy).await.unwrap();
+        assert_eq!(scrape.total("opmeter_host_errors_total"), 0.0);
+        assert_eq!(scrape.total("opmeter_evaluation_errors_total"), 0.0);
+    }
+}
+
+/// Received is what the client sent, sent is what it got, whoever reports (Istio); what TLS adds is no part of it.
+#[tokio::test]
+async fn a_connection_is_told_at_its_end() {
+    let Some(envoy) = real_envoy() else { return };
+    let twice = Twice::start().await.unwrap();
+    for mutual_tls in [true, false] {
+        let pair = pair(&envoy, &twice, mutual_tls, AT_THE_END).await;
+        let mut stream = connect(&pair).await;
+        say(&mut stream, 1000).await;
+        say(&mut stream, 234).await;
+        drop(stream);
+        expect(&pair, mutual_tls, 1.0, 1.0, 1234.0, 2468.0).await;
+        let mut stream = connect(&pair).await;
+        say(&mut stream, 6).await;
+        drop(stream);
+        expect(&pair, mutual_tls, 2.0, 2.0, 1240.0, 2480.0).await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_told_while_it_lasts() {
+    let Some(envoy) = real_envoy() else { return };
+    let twice = Twice::start().await.unwrap();
+    let pair = pair(&envoy, &twice, true, OFTEN).await;
+    let mut stream = connect(&pair).await;
+    say(&mut stream, 100_000).await;
+    expect(&pair, true, 1.0, 0.0, 100_000.0, 200_000.0).await;
+    say(&mut stream, 5).await;
+    expect(&pair, true, 1.0, 0.0, 100_005.0, 200_010.0).await;
+    say(&mut stream, 7).await;
+    drop(stream);
+    expect(&pair, true, 1.0, 1.0, 100_012.0, 200_024.0).await;
+}
+
+/// Without a certificate nobody is known, and the labels could still change.
+#[tokio::test]
+async fn a_connection_from_nobody_known_is_told_at_its_end_only() {
+    let Some(envoy) = real_envoy() else { return };
+    let twice = Twice::start().await.unwrap();
+    let pair = pair(&envoy, &twice, false, OFTEN).await;
+    let mut stream = connect(&pair).await;
+    say(&mut stream, 10).await;
+    // Some reports' time.
+    tokio::time::sleep(Duration::from_millis(450)).await;
+    for proxy in [&pair.client, &pair.server] {
+        let scrape = Scrape::of(proxy).await.unwrap();
+        for metric in [OPENED, CLOSED, SENT, RECEIVED] {
+            assert!(scrape.all(metric).is_empty(), "{metric}");
+        }
+    }
+    drop(stream);
+    expect(&pair, false, 1.0, 1.0, 10.0, 20.0).await;
+}
