@@ -1,6 +1,7 @@
 //! Two sidecars, each a real Envoy with the module, and what they tell of each other.
 
 mod exchange;
+mod grpc;
 mod hostile;
 mod labels;
 mod memory;

@@ -1,6 +1,5 @@
 //! Memory that distinct peers take.
 
-use crate::hostile::metadata;
 use crate::labels::{request, with, without_source};
 use crate::real_envoy;
 use http_body_util::{BodyExt, Full};
@@ -11,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use std::ops::Range;
 use support::app::App;
 use support::envoy::Envoy;
-use support::mesh::Sidecar;
+use support::mesh::{Sidecar, metadata};
 use support::scrape::Scrape;
 use tokio::net::TcpStream;
 

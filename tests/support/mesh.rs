@@ -11,6 +11,11 @@ use crate::envoy::tls::Identity;
 use crate::envoy::{self, Envoy};
 use crate::module;
 use anyhow::{Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use prost::Message as _;
+use prost_types::Struct;
+use prost_types::value::Kind;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -172,6 +177,13 @@ impl Pair {
         let server = Sidecar::ratings(application);
         Self::start(binary, Sidecar::productpage(0), &server).await
     }
+}
+
+/// Value of `x-envoy-peer-metadata` of a peer with these properties.
+pub fn metadata(properties: &[(&str, &str)]) -> Vec<u8> {
+    let text = |text: &str| prost_types::Value { kind: Some(Kind::StringValue(text.to_owned())) };
+    let fields = properties.iter().map(|(key, value)| (key.to_string(), text(value))).collect();
+    STANDARD.encode(Struct { fields }.encode_to_vec()).into_bytes()
 }
 
 /// `node` of a workload's sidecar.

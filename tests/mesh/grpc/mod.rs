@@ -1,0 +1,259 @@
+//! gRPC calls of every kind through both sidecars, to a real backend.
+
+mod backend;
+
+use crate::labels::{Labels, peers, request, with, without_destination, without_source};
+use crate::real_envoy;
+use backend::{BOTH_STREAM, Backend, CLIENT_STREAM, SERVER_STREAM, UNARY, Words};
+use std::path::Path;
+use std::time::Duration;
+use support::envoy::Envoy;
+use support::mesh::{Pair, Sidecar};
+use support::scrape::Scrape;
+use tokio::sync::mpsc;
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::codegen::tokio_stream::{self, wrappers::ReceiverStream};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status, Streaming};
+use tonic_prost::ProstCodec;
+
+const REQUESTS: &str = "istio_request_messages_total";
+const RESPONSES: &str = "istio_response_messages_total";
+
+/// A client of the backend, at a sidecar's port.
+struct Client(Grpc<Channel>);
+
+impl Client {
+    async fn connect(proxy: &Envoy) -> Self {
+        let endpoint = format!("http://127.0.0.1:{}", proxy.traffic_port);
+        let channel = Endpoint::try_from(endpoint).unwrap().connect().await.unwrap();
+        Self(Grpc::new(channel))
+    }
+
+    async fn unary(&mut self, request: Request<Words>) -> Result<Words, Status> {
+        self.0.ready().await.unwrap();
+        let answer = self.0.unary(request, PathAndQuery::from_static(UNARY), codec()).await?;
+        Ok(answer.into_inner())
+    }
+
+    async fn client_stream(&mut self, words: Vec<Words>) -> Words {
+        self.0.ready().await.unwrap();
+        let path = PathAndQuery::from_static(CLIENT_STREAM);
+        let request = Request::new(tokio_stream::iter(words));
+        self.0.client_streaming(request, path, codec()).await.unwrap().into_inner()
+    }
+
+    async fn server_stream(&mut self, words: Words) -> Streaming<Words> {
+        self.0.ready().await.unwrap();
+        let path = PathAndQuery::from_static(SERVER_STREAM);
+        let answer = self.0.server_streaming(Request::new(words), path, codec()).await;
+        answer.unwrap().into_inner()
+    }
+
+    /// A stream both ways: what is sent into the channel goes to the server.
+    async fn talk(&mut self) -> (mpsc::Sender<Words>, Streaming<Words>) {
+        self.0.ready().await.unwrap();
+        let (sender, words) = mpsc::channel(1);
+        let path = PathAndQuery::from_static(BOTH_STREAM);
+        let request = Request::new(ReceiverStream::new(words));
+        let answers = self.0.streaming(request, path, codec()).await.unwrap().into_inner();
+        (sender, answers)
+    }
+}
+
+fn codec() -> ProstCodec<Words, Words> {
+    ProstCodec::default()
+}
+
+fn words() -> Words {
+    Words { text: "how is it".to_owned(), ..Words::default() }
+}
+
+/// Takes what is left of a stream: how many messages, and how it ended.
+async fn rest(stream: &mut Streaming<Words>) -> (u32, Code) {
+    let mut count = 0;
+    loop {
+        match stream.message().await {
+            Ok(Some(_)) => count += 1,
+            Ok(None) => return (count, Code::Ok),
+            Err(status) => return (count, status.code()),
+        }
+    }
+}
+
+async fn say(sender: &mpsc::Sender<Words>, answers: &mut Streaming<Words>, times: u32) {
+    for _ in 0..times {
+        sender.send(words()).await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(answers.message().await.unwrap(), Some(words()));
+        }
+    }
+}
+
+fn reporters(pair: &Pair) -> [(&Envoy, &'static str); 2] {
+    [(&pair.client, "source"), (&pair.server, "destination")]
+}
+
+/// Labels of a gRPC request with a status.
+fn call(reporter: &str, status: &str) -> Labels {
+    with(&request(reporter), &[("request_protocol", "grpc"), ("grpc_response_status", status)])
+}
+
+/// Both reporters have counted this many messages, and said who exchanged them and nothing else.
+async fn expect_messages(pair: &Pair, requests: u32, responses: u32) {
+    for (proxy, reporter) in reporters(pair) {
+        for (metric, total) in [(REQUESTS, requests), (RESPONSES, responses)] {
+            let scrape = Scrape::when(proxy, metric, total.into()).await.unwrap();
+            assert_eq!(scrape.labels(metric), &peers(reporter), "{metric}");
+        }
+    }
+}
+
+/// Both reporters have counted one request with these labels.
+async fn expect_call(pair: &Pair, status: &str, total: u32) {
+    for (proxy, reporter) in reporters(pair) {
+        let scrape = Scrape::when(proxy, "istio_requests_total", total.into()).await.unwrap();
+        let found = scrape.all("istio_requests_total");
+        let one = found.iter().find(|series| series.labels == call(reporter, status));
+        assert_eq!(one.map(|series| series.value), Some(1.0), "{status} in {found:#?}");
+        assert_eq!(scrape.total("opmeter_evaluation_errors_total"), 0.0);
+        assert_eq!(scrape.total("opmeter_host_errors_total"), 0.0);
+    }
+}
+
+async fn pair(envoy: &Path, backend: u16, interval: &str) -> Pair {
+    let config = format!(r#"{{"metadata_exchange":{{}},"tcp_reporting_duration":"{interval}"}}"#);
+    let mut client = Sidecar::productpage(0);
+    let mut server = Sidecar::ratings(backend);
+    client.config.clone_from(&config);
+    server.config = config;
+    Pair::start(envoy, client, &server).await.unwrap()
+}
+
+#[tokio::test]
+async fn calls_of_every_kind_count_their_messages() {
+    let Some(envoy) = real_envoy() else { return };
+    let backend = Backend::start().await;
+    let pair = pair(&envoy, backend.port, "600s").await;
+    let mut client = Client::connect(&pair.client).await;
+    assert_eq!(client.unary(Request::new(words())).await.unwrap(), words());
+    expect_messages(&pair, 1, 1).await;
+    assert_eq!(client.client_stream(vec![words(); 3]).await.count, 3);
+    expect_messages(&pair, 4, 2).await;
+    let mut answers = client.server_stream(Words { count: 4, ..words() }).await;
+    assert_eq!(rest(&mut answers).await, (4, Code::Ok));
+    expect_messages(&pair, 5, 6).await;
+    let (sender, mut answers) = client.talk().await;
+    say(&sender, &mut answers, 3).await;
+    drop(sender);
+    assert_eq!(rest(&mut answers).await, (0, Code::Ok));
+    expect_messages(&pair, 8, 12).await;
+    for (proxy, reporter) in reporters(&pair) {
+        let scrape = Scrape::when(proxy, "istio_requests_total", 4.0).await.unwrap();
+        assert_eq!(scrape.labels("istio_requests_total"), &call(reporter, "0"));
+    }
+}
+
+/// In the headers of a response without messages, or in the trailers of one with.
+#[tokio::test]
+async fn a_status_is_told_wherever_it_comes_from() {
+    let Some(envoy) = real_envoy() else { return };
+    let backend = Backend::start().await;
+    let pair = pair(&envoy, backend.port, "600s").await;
+    let mut client = Client::connect(&pair.client).await;
+    let not_found = Request::new(Words { status: 5, ..words() });
+    assert_eq!(client.unary(not_found).await.unwrap_err().code(), Code::NotFound);
+    expect_call(&pair, "5", 1).await;
+    let mut answers = client.server_stream(Words { count: 2, status: 13, ..words() }).await;
+    assert_eq!(rest(&mut answers).await, (2, Code::Internal));
+    expect_call(&pair, "13", 2).await;
+    expect_messages(&pair, 2, 2).await;
+    let late = Request::new(Words { status: 4, delay: 50, ..words() });
+    assert_eq!(client.unary(late).await.unwrap_err().code(), Code::DeadlineExceeded);
+    expect_call(&pair, "4", 3).await;
+    expect_messages(&pair, 3, 2).await;
+}
+
+/// The server's sidecar answers for an application that is not there.
+#[tokio::test]
+async fn a_proxy_answers_with_a_status_of_its_own() {
+    let Some(envoy) = real_envoy() else { return };
+    let pair = pair(&envoy, 1, "600s").await;
+    let mut client = Client::connect(&pair.client).await;
+    let refused = client.unary(Request::new(words())).await;
+    assert_eq!(refused.unwrap_err().code(), Code::Unavailable);
+    for (proxy, reporter, flags) in
+        [(&pair.client, "source", "-"), (&pair.server, "destination", "UF")]
+    {
+        let scrape = Scrape::when(proxy, "istio_requests_total", 1.0).await.unwrap();
+        let labels = with(&call(reporter, "14"), &[("response_flags", flags)]);
+        assert_eq!(scrape.labels("istio_requests_total"), &labels);
+    }
+}
+
+/// The client gives up when its time is over: there is no response, and so no status.
+#[tokio::test]
+async fn a_call_past_its_deadline_has_no_status() {
+    let Some(envoy) = real_envoy() else { return };
+    let backend = Backend::start().await;
+    let pair = pair(&envoy, backend.port, "600s").await;
+    let mut client = Client::connect(&pair.client).await;
+    let mut slow = Request::new(Words { delay: 5000, ..words() });
+    slow.set_timeout(Duration::from_millis(100));
+    assert!(client.unary(slow).await.is_err());
+    // Reset by the client; without a response the source does not learn who the server is.
+    let source = without_destination(&call("source", ""));
+    let gone = [("response_code", "0"), ("response_flags", "DR")];
+    for (proxy, labels) in [(&pair.client, source), (&pair.server, call("destination", ""))] {
+        let scrape = Scrape::when(proxy, "istio_requests_total", 1.0).await.unwrap();
+        assert_eq!(scrape.labels("istio_requests_total"), &with(&labels, &gone));
+        assert_eq!((scrape.total(REQUESTS), scrape.total(RESPONSES)), (1.0, 0.0));
+    }
+}
+
+#[tokio::test]
+async fn a_stream_is_told_while_it_lasts() {
+    let Some(envoy) = real_envoy() else { return };
+    let backend = Backend::start().await;
+    let pair = pair(&envoy, backend.port, "0.1s").await;
+    let mut client = Client::connect(&pair.client).await;
+    let (sender, mut answers) = client.talk().await;
+    say(&sender, &mut answers, 2).await;
+    expect_messages(&pair, 2, 4).await;
+    say(&sender, &mut answers, 3).await;
+    expect_messages(&pair, 5, 10).await;
+    for (proxy, _) in reporters(&pair) {
+        let scrape = Scrape::of(proxy).await.unwrap();
+        assert!(scrape.all("istio_requests_total").is_empty());
+    }
+    say(&sender, &mut answers, 1).await;
+    drop(sender);
+    assert_eq!(rest(&mut answers).await, (0, Code::Ok));
+    expect_call(&pair, "0", 1).await;
+    expect_messages(&pair, 6, 12).await;
+    // Some reports' time: what was told is not told again.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    expect_messages(&pair, 6, 12).await;
+}
+
+/// Nobody is known to whom the messages belong before the end; who calls without an exchange stays unknown.
+#[tokio::test]
+async fn a_stream_with_nobody_known_is_told_at_its_end_only() {
+    let Some(envoy) = real_envoy() else { return };
+    let backend = Backend::start().await;
+    let mut server = Sidecar::ratings(backend.port);
+    server.config = r#"{"tcp_reporting_duration":"0.1s"}"#.to_owned();
+    let proxy = server.start(&envoy).await.unwrap();
+    let mut client = Client::connect(&proxy).await;
+    let (sender, mut answers) = client.talk().await;
+    say(&sender, &mut answers, 2).await;
+    tokio::time::sleep(Duration::from_millis(350)).await;
+    assert!(Scrape::of(&proxy).await.unwrap().all(REQUESTS).is_empty());
+    drop(sender);
+    assert_eq!(rest(&mut answers).await, (0, Code::Ok));
+    let scrape = Scrape::when(&proxy, RESPONSES, 4.0).await.unwrap();
+    assert_eq!(scrape.total(REQUESTS), 2.0);
+    let unknown = without_source(&peers("destination"));
+    assert_eq!(scrape.labels(REQUESTS), &unknown);
+}
