@@ -6,7 +6,6 @@ use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Bytes;
 use hyper::header::HeaderMap;
-use serde_json::json;
 use std::collections::BTreeMap;
 use support::app::App;
 use support::case::Side;
@@ -218,7 +217,7 @@ async fn nothing_is_told_outside_the_mesh_if_so_configured() {
         let app = App::start(&[(METADATA, COMPACT.as_bytes())]).await.unwrap();
         let mut client = Sidecar::productpage(app.port);
         client.config = config.to_owned();
-        client.istio_metadata = json!({ key: true });
+        client.istio_metadata[key] = true.into();
         let proxy = client.start(&envoy).await.unwrap();
         let response = http::call(proxy.traffic_port, get(&[])).await.unwrap();
         assert_eq!(exchanged(&app.requests()[0]).len(), if sent { 2 } else { 0 }, "{config}");

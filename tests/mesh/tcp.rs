@@ -120,6 +120,84 @@ async fn a_connection_is_told_while_it_lasts() {
     expect(&pair, true, 1.0, 1.0, 100_012.0, 200_024.0).await;
 }
 
+/// An endpoint that is described makes the server known without a certificate.
+#[tokio::test]
+async fn a_described_endpoint_is_a_known_peer() {
+    let Some(envoy) = real_envoy() else { return };
+    let twice = Twice::start().await.unwrap();
+    let mut client = Sidecar::productpage(twice.port);
+    client.tcp_upstream = Some(twice.port);
+    OFTEN.clone_into(&mut client.tcp_config);
+    client.endpoint_workload = Some("ratings-v1;shop;ratings-service;r2;server-cluster".to_owned());
+    let proxy = client.start(&envoy).await.unwrap();
+    let port = proxy.port_of(TCP_LISTENER).await.unwrap();
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    say(&mut stream, 10).await;
+    let scrape = Scrape::when(&proxy, OPENED, 1.0).await.unwrap();
+    let known = [
+        ("destination_workload", "ratings-v1"),
+        ("destination_workload_namespace", "shop"),
+        ("destination_canonical_service", "ratings-service"),
+        ("destination_canonical_revision", "r2"),
+        ("destination_cluster", "server-cluster"),
+    ];
+    assert_eq!(scrape.labels(OPENED), &with(&connection("source", false), &known));
+    assert!(scrape.all(CLOSED).iter().all(|series| series.value == 0.0));
+}
+
+/// From a timer Envoy evaluates no expression for a connection, so its label is waited for.
+#[tokio::test]
+async fn a_label_that_envoy_evaluates_is_told_at_the_end() {
+    let Some(envoy) = real_envoy() else { return };
+    let twice = Twice::start().await.unwrap();
+    let ends = Certificates::new(PRODUCTPAGE, RATINGS).unwrap();
+    let mut client = Sidecar::productpage(0);
+    client.connects = Some(ends.clone());
+    OFTEN.clone_into(&mut client.tcp_config);
+    let mut server = Sidecar::ratings(twice.port);
+    server.accepts = Accepts::MutualTls(ends.other_end());
+    server.tcp_upstream = Some(twice.port);
+    server.dimensions = vec!["tls".to_owned()];
+    server.tcp_config = r#"{
+        "tcp_reporting_duration": "0.1s",
+        "metrics": [{ "dimensions": { "tls": "connection.tls_version" } }]
+    }"#
+    .to_owned();
+    let pair = Pair::start(&envoy, client, &server).await.unwrap();
+    let mut stream = connect(&pair).await;
+    say(&mut stream, 10).await;
+    // By then the other sidecar has told.
+    Scrape::when(&pair.client, RECEIVED, 10.0).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    assert!(Scrape::of(&pair.server).await.unwrap().all(OPENED).is_empty());
+    drop(stream);
+    let scrape = Scrape::when(&pair.server, CLOSED, 1.0).await.unwrap();
+    let labels = with(&connection("destination", true), &[("tls", "TLSv1.2")]);
+    assert_eq!(scrape.labels(RECEIVED), &labels);
+    assert_eq!(scrape.total("opmeter_evaluation_errors_total"), 0.0);
+}
+
+/// Nobody listens: the connection counts all the same, and says why it failed.
+#[tokio::test]
+async fn a_connection_that_fails_is_told_with_its_flags() {
+    let Some(envoy) = real_envoy() else { return };
+    let mut client = Sidecar::productpage(1);
+    client.tcp_upstream = Some(1);
+    let proxy = client.start(&envoy).await.unwrap();
+    let port = proxy.port_of(TCP_LISTENER).await.unwrap();
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let mut rest = Vec::new();
+    // Closed or reset.
+    let _ = stream.read_to_end(&mut rest).await;
+    assert_eq!(rest, b"");
+    let scrape = Scrape::when(&proxy, CLOSED, 1.0).await.unwrap();
+    let labels = with(&connection("source", false), &[("response_flags", "UF,URX")]);
+    for (metric, total) in [(OPENED, 1.0), (CLOSED, 1.0), (SENT, 0.0), (RECEIVED, 0.0)] {
+        assert_eq!(scrape.total(metric), total, "{metric}");
+        assert_eq!(scrape.labels(metric), &labels, "{metric}");
+    }
+}
+
 /// Without a certificate nobody is known, and the labels could still change.
 #[tokio::test]
 async fn a_connection_from_nobody_known_is_told_at_its_end_only() {

@@ -40,8 +40,10 @@ pub struct Sidecar {
     pub tcp_config: String,
     /// Labels of metrics beyond the standard ones.
     pub dimensions: Vec<String>,
-    /// Metadata `istio` of the cluster beside its service.
+    /// Metadata `istio` of the clusters: their service.
     pub istio_metadata: Value,
+    /// Metadata `istio.workload` of the endpoints.
+    pub endpoint_workload: Option<String>,
     /// Identities of the connections it accepts.
     pub accepts: Accepts,
     /// Certificates of the connections it makes: its own and the one it expects. Plain text without.
@@ -114,7 +116,12 @@ impl Sidecar {
             config: r#"{"metadata_exchange":{}}"#.to_owned(),
             tcp_config: String::new(),
             dimensions: Vec::new(),
-            istio_metadata: json!({}),
+            istio_metadata: json!({ "services": [{
+                "host": "ratings.shop.svc.cluster.local",
+                "name": "ratings",
+                "namespace": "shop",
+            }] }),
+            endpoint_workload: None,
             accepts: Accepts::Plain,
             connects: None,
             upstream,

@@ -53,13 +53,15 @@ pub enum Fact {
     RequestBytes,
     /// Bytes of response headers, body and trailers.
     ResponseBytes,
+    /// [`Fact::Host`] of a gRPC request; absent for others. Headers are gone once they have passed.
+    GrpcHost,
 }
 
 /// How many facts there are.
 pub const FACT_COUNT: usize = TABLE.len();
 
 /// Every fact and the expression that yields it, in the order of [`Fact`].
-pub const TABLE: [(Fact, &str); 24] = [
+pub const TABLE: [(Fact, &str); 25] = [
     (Fact::ListenerDirection, "has(xds.listener_direction) ? xds.listener_direction : ''"),
     (Fact::Host, "has(request.host) ? request.host : ''"),
     (Fact::ContentType, "'content-type' in request.headers ? request.headers['content-type'] : ''"),
@@ -131,6 +133,11 @@ pub const TABLE: [(Fact, &str); 24] = [
     (Fact::Duration, "has(request.duration) ? request.duration : ''"),
     (Fact::RequestBytes, "has(request.total_size) ? request.total_size : ''"),
     (Fact::ResponseBytes, "has(response.total_size) ? response.total_size : ''"),
+    (
+        Fact::GrpcHost,
+        "has(request.host) && 'content-type' in request.headers \
+         && request.headers['content-type'].startsWith('application/grpc') ? request.host : ''",
+    ),
 ];
 
 // === impl Fact ===
@@ -145,7 +152,7 @@ impl Fact {
     pub fn path(self) -> &'static str {
         match self {
             Fact::ListenerDirection => "xds\0listener_direction",
-            Fact::Host => "request\0host",
+            Fact::Host | Fact::GrpcHost => "request\0host",
             Fact::ContentType => "request\0headers\0content-type",
             Fact::ResponseCode => "response\0code",
             Fact::GrpcStatus => "response\0grpc_status",

@@ -43,14 +43,15 @@ impl ExchangePlan {
         }
     }
 
-    /// What has to be known of a stream to decide about its headers.
-    pub fn query(host: &mut impl Host) -> Query {
-        let facts = [
+    /// What has to be known of a stream to decide about its headers, and if wanted the host to be remembered.
+    pub fn query(remembers_host: bool, host: &mut impl Host) -> Query {
+        let mut facts = vec![
             Fact::ListenerDirection,
             Fact::ClusterName,
             Fact::ClusterExternal,
             Fact::ClusterDisablesExchange,
         ];
+        facts.extend(remembers_host.then_some(Fact::GrpcHost));
         Query::compile(&facts, host)
     }
 }

@@ -121,6 +121,13 @@ impl Plan {
         groups.peek().is_some() && !groups.any(|group| group.labels.iter().any(of_host))
     }
 
+    /// Whether metrics that are reported while a request lasts may name its host as the service.
+    pub(crate) fn reports_host_early(&self) -> bool {
+        !self.no_host_fallback
+            && self.message_facts.contains(&Fact::Host)
+            && self.reports_early(Occasion::Messages)
+    }
+
     /// How often streams that last are reported, in milliseconds; 0 for never.
     pub fn reporting_interval(&self) -> u32 {
         let lasting =

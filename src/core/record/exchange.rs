@@ -45,10 +45,17 @@ impl Exchange {
             external: facts.is_true(Fact::ClusterExternal),
             disable_mx: facts.is_true(Fact::ClusterDisablesExchange),
         };
-        let disabled = cluster.disable_mx;
+        let (disabled, authority) = (cluster.disable_mx, facts.bytes(Fact::GrpcHost).to_vec());
         let step = direction.on_request(plan.skip_external, Some(cluster));
         let (received, downstream) = self.pass(step, plan, Message::Request, host, errors);
-        Exchanged { direction, disabled, received, downstream, upstream: None, answered: false }
+        Exchanged {
+            direction,
+            disabled,
+            host: authority,
+            received,
+            downstream,
+            ..Exchanged::default()
+        }
     }
 
     /// The response headers pass.

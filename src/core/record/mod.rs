@@ -57,7 +57,7 @@ impl Recorder {
         }
         let exchange = plan.exchange.as_ref().map(|exchange| {
             let peers = PeerCache::new(exchange.max_peers, plan.peer_labels.clone());
-            Exchange::new(ExchangePlan::query(host), peers)
+            Exchange::new(ExchangePlan::query(plan.reports_host_early(), host), peers)
         });
         Self {
             queries: Queries::compile(&plan, host),
@@ -110,7 +110,10 @@ impl Recorder {
             let settled = stream.exchange.as_ref().is_none_or(Exchanged::is_settled);
             self.scratch.begin(&self.plan, stream);
             self.fetch_early(stream, host);
-            if settled && (self.knows_peer(stream) || stream.exchange.is_some()) {
+            if settled
+                && self.knows_service(stream)
+                && (self.knows_peer(stream) || stream.exchange.is_some())
+            {
                 errors.merge(self.open(stream, sink));
             }
         }
@@ -191,6 +194,13 @@ impl Recorder {
             Kind::Connection => &self.plan.connection_facts,
         };
         fetch_apart(needed, host, facts, ranges);
+        if let (Some(exchanged), Some(range)) =
+            (&stream.exchange, ranges.get_mut(Fact::Host.index()))
+            && range.start == range.end
+        {
+            *range = facts.len()..facts.len().saturating_add(exchanged.host.len());
+            facts.extend_from_slice(&exchanged.host);
+        }
         // Those of the host are of other metrics.
         self.evaluate(stream, |program| !program.is_of_host(), host);
     }
@@ -266,6 +276,15 @@ impl Recorder {
     fn knows_peer(&self, stream: &Stream) -> bool {
         let facts = Facts::new(&self.scratch.facts, &self.scratch.ranges);
         View::new(&self.plan, stream, &self.scratch, &facts).knows_peer()
+    }
+
+    /// Whether the service can be told now as it will be at the end: a host that nobody remembered is not known.
+    fn knows_service(&self, stream: &Stream) -> bool {
+        let facts = Facts::new(&self.scratch.facts, &self.scratch.ranges);
+        stream.kind == Kind::Connection
+            || !self.plan.reports_host_early()
+            || !facts.bytes(Fact::Host).is_empty()
+            || !facts.bytes(Fact::ClusterService).is_empty()
     }
 
     /// Takes the labels of a stream that lasts, for all its reports.

@@ -36,6 +36,8 @@ pub(super) struct Exchanged {
     pub direction: Direction,
     /// Whether the cluster's endpoints take no exchange headers.
     pub disabled: bool,
+    /// Host of a gRPC request, for reports while it lasts; empty when not needed.
+    pub host: Vec<u8>,
     /// What the request brought.
     pub received: Received,
     pub downstream: Option<Rc<Peer>>,

@@ -17,8 +17,12 @@ fn recorder(config: &str, host: &mut Script, stats: &mut Stats) -> Recorder {
 }
 
 fn outbound() -> Script {
-    Script { facts: [(Fact::ListenerDirection, int(2))].into(), ..Script::default() }
+    let facts = [(Fact::ListenerDirection, int(2)), (Fact::ClusterService, SERVICE.to_vec())];
+    Script { facts: facts.into(), ..Script::default() }
 }
+
+/// `{'host': 'web'}` as Envoy encodes it.
+const SERVICE: &[u8] = b"\x01\0\0\0\x04\0\0\0\x03\0\0\0host\0web\0";
 
 fn messages(host: &mut Script, text: &str) {
     host.facts.insert(Fact::GrpcMessages, text.as_bytes().to_vec());
@@ -163,6 +167,42 @@ fn a_label_that_the_host_evaluates_is_waited_for() {
     let labels = stats.labels("istio_tcp_sent_bytes_total");
     assert!(labels.ends_with("client=.=10.0.0.7;.;"), "{labels}");
     assert_eq!(stats.total("opmeter_evaluation_errors_total"), 0);
+}
+
+/// Headers are gone when the timer calls: the host is remembered by the exchange, or waited for.
+#[test]
+fn a_host_that_stands_in_for_the_service_is_remembered_or_waited_for() {
+    for (config, early) in [
+        (r#"{"metadata_exchange":{}}"#, 2),
+        ("{}", 0),
+        (r#"{"disable_host_header_fallback":true}"#, 2),
+        (
+            r#"{"metrics":[{"tags_to_remove":["destination_service","destination_service_name"]}]}"#,
+            2,
+        ),
+    ] {
+        let (mut host, mut stats) = (outbound(), Stats::default());
+        host.facts.remove(&Fact::ClusterService);
+        host.facts.insert(Fact::EndpointWorkload, b"w;n;s;r;c".to_vec());
+        host.facts.insert(Fact::Host, b"web".to_vec());
+        host.facts.insert(Fact::GrpcHost, b"web".to_vec());
+        let mut recorder = recorder(config, &mut host, &mut stats);
+        let mut stream = Stream::default();
+        recorder.on_request(&mut stream, &mut host, &mut stats);
+        recorder.on_response(&mut stream, &mut host, &mut stats);
+        messages(&mut host, "2,1");
+        tick(&mut recorder, &mut stream, &mut host, &mut stats);
+        assert_eq!(stats.total(REQUESTS), early, "{config}");
+        recorder.on_log(&mut stream, &mut host, &mut stats);
+        assert_eq!(stats.total(REQUESTS), 2, "{config}");
+        let labels = stats.labels(REQUESTS);
+        let told = labels.contains("destination_service=.=web;.;");
+        assert_eq!(
+            told,
+            !config.contains("destination_service") && !config.contains("true"),
+            "{labels}"
+        );
+    }
 }
 
 /// Those of request metrics do not keep the others waiting.

@@ -237,6 +237,59 @@ async fn a_stream_is_told_while_it_lasts() {
     expect_messages(&pair, 6, 12).await;
 }
 
+/// The labels of a first report that comes from the timer are those of one that comes at the end.
+#[tokio::test]
+async fn a_stream_has_the_labels_of_a_call_that_was_short() {
+    let Some(envoy) = real_envoy() else { return };
+    let backend = Backend::start().await;
+    let config = r#"{"metadata_exchange":{},"tcp_reporting_duration":"0.1s"}"#;
+    let mut client = Sidecar::productpage(0);
+    let mut server = Sidecar::ratings(backend.port);
+    for sidecar in [&mut client, &mut server] {
+        // No service is known: the host stands in for it.
+        sidecar.istio_metadata = serde_json::json!({});
+        config.clone_into(&mut sidecar.config);
+    }
+    let pair = Pair::start(&envoy, client, &server).await.unwrap();
+    let host = format!("127.0.0.1:{}", pair.client.traffic_port);
+    let mut client = Client::connect(&pair.client).await;
+    let (sender, mut answers) = client.talk().await;
+    say(&sender, &mut answers, 2).await;
+    for (proxy, reporter) in reporters(&pair) {
+        let service = [("destination_service", host.as_str()), ("destination_service_name", &host)];
+        let scrape = Scrape::when(proxy, REQUESTS, 2.0).await.unwrap();
+        assert_eq!(scrape.labels(REQUESTS), &with(&peers(reporter), &service));
+    }
+    client.unary(Request::new(words())).await.unwrap();
+    for (proxy, _) in reporters(&pair) {
+        let scrape = Scrape::when(proxy, REQUESTS, 3.0).await.unwrap();
+        assert_eq!(scrape.all(REQUESTS).len(), 1);
+    }
+}
+
+/// Without an exchange nobody keeps the host of a request, so one that stands in for a service is waited for.
+#[tokio::test]
+async fn a_stream_to_no_known_service_is_told_at_its_end_only() {
+    let Some(envoy) = real_envoy() else { return };
+    let backend = Backend::start().await;
+    let mut client = Sidecar::productpage(backend.port);
+    client.config = r#"{"tcp_reporting_duration":"0.1s"}"#.to_owned();
+    client.istio_metadata = serde_json::json!({});
+    client.endpoint_workload = Some("ratings-v1;shop;;;".to_owned());
+    let proxy = client.start(&envoy).await.unwrap();
+    let mut client = Client::connect(&proxy).await;
+    let (sender, mut answers) = client.talk().await;
+    say(&sender, &mut answers, 2).await;
+    tokio::time::sleep(Duration::from_millis(350)).await;
+    assert!(Scrape::of(&proxy).await.unwrap().all(REQUESTS).is_empty());
+    drop(sender);
+    assert_eq!(rest(&mut answers).await, (0, Code::Ok));
+    let scrape = Scrape::when(&proxy, REQUESTS, 2.0).await.unwrap();
+    let host = format!("127.0.0.1:{}", proxy.traffic_port);
+    assert_eq!(scrape.labels(REQUESTS)["destination_service"], host);
+    assert_eq!(scrape.labels(REQUESTS)["destination_workload"], "ratings-v1");
+}
+
 /// Nobody is known to whom the messages belong before the end; who calls without an exchange stays unknown.
 #[tokio::test]
 async fn a_stream_with_nobody_known_is_told_at_its_end_only() {

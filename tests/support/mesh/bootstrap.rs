@@ -101,14 +101,11 @@ fn accepting(sidecar: &Sidecar, mut listener: Value) -> Value {
 
 fn cluster(sidecar: &Sidecar, name: &str, upstream: u16) -> Value {
     let mut cluster = static_cluster(name, &socket(upstream));
-    let service = json!({
-        "host": "ratings.shop.svc.cluster.local",
-        "name": "ratings",
-        "namespace": "shop",
-    });
-    let mut istio = sidecar.istio_metadata.clone();
-    istio["services"] = json!([service]);
-    cluster["metadata"] = json!({ "filter_metadata": { "istio": istio } });
+    cluster["metadata"] = json!({ "filter_metadata": { "istio": sidecar.istio_metadata } });
+    if let Some(workload) = &sidecar.endpoint_workload {
+        let metadata = json!({ "filter_metadata": { "istio": { "workload": workload } } });
+        cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["metadata"] = metadata;
+    }
     if let Some(ends) = &sidecar.connects {
         cluster["transport_socket"] = ends.local.client(&ends.peer);
     }

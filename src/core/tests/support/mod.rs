@@ -76,7 +76,8 @@ impl Host for Script {
     }
 
     fn attribute(&mut self, path: &str, out: &mut Vec<u8>) -> Result<(), Failed> {
-        let (_, value) = self.facts.iter().find(|(fact, _)| fact.path() == path).ok_or(FAILURE)?;
+        let is_asked = |fact: &Fact| fact.path() == path && !path.starts_with("request\0host");
+        let (_, value) = self.facts.iter().find(|(fact, _)| is_asked(fact)).ok_or(FAILURE)?;
         out.extend(value);
         Ok(())
     }
