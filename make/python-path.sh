@@ -10,7 +10,7 @@ if [ -n "${OPMETER_PYTHON:-}" ]; then
     exit
 fi
 if [ ! -e "$folder/.complete" ]; then
-    need_python
+    need_python "give one that has prometheus-client with OPMETER_PYTHON=/path/to/python"
     say "installing prometheus-client $version from PyPI into $folder"
     mkdir -p "$folder"
     if ! python3 -m venv "$folder" >"$folder/install.log" 2>&1; then
