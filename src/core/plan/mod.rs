@@ -1,15 +1,18 @@
 //! The compiled configuration: everything joined, nothing left that can fail.
 
+mod attribute;
 mod compile;
 mod exchange;
 mod layout;
 mod needs;
 
+pub(crate) use attribute::AttributePlan;
 pub use compile::compile;
 pub(crate) use exchange::ExchangePlan;
 
 use crate::attribute::Fact;
 use crate::config::Phase;
+use crate::diag::Diagnostic;
 use crate::expr::Program;
 use crate::mesh::LocalNode;
 use crate::metric::Label;
@@ -27,7 +30,9 @@ pub struct Plan {
     pub(crate) waypoint: bool,
     /// Whether the Host header must not stand in for the destination service.
     pub(crate) no_host_fallback: bool,
-    /// Facts that metrics of requests are made of.
+    /// Facts that attributes of the request phase are made of.
+    pub(crate) early_facts: Vec<Fact>,
+    /// Facts that metrics of requests, and attributes at their end, are made of.
     pub(crate) request_facts: Vec<Fact>,
     /// Facts that metrics of connections are made of.
     pub(crate) connection_facts: Vec<Fact>,
@@ -37,6 +42,8 @@ pub struct Plan {
     pub(crate) attribute_names: Vec<String>,
     /// Expressions of dimensions and definitions, each text once.
     pub(crate) expressions: Vec<Program>,
+    /// Conditions of entries of `metrics`.
+    pub(crate) conditions: Vec<Program>,
     /// Metrics, grouped by label set and occasion.
     pub(crate) groups: Vec<Group>,
     /// How stat names are written.
@@ -51,17 +58,6 @@ pub struct Plan {
     pub(crate) reporting_interval: u32,
 }
 
-/// A derived attribute.
-#[derive(Debug)]
-pub(crate) struct AttributePlan {
-    /// Index into [`Plan::attribute_names`].
-    pub name: usize,
-    /// When it is evaluated.
-    pub phase: Phase,
-    /// Condition (`None`: always true) and value; the first that holds wins.
-    pub entries: Vec<(Option<Program>, Vec<u8>)>,
-}
-
 /// Metrics with the same labels, recorded together: one lookup serves them all.
 #[derive(Debug)]
 pub(crate) struct Group {
@@ -74,12 +70,16 @@ pub(crate) struct Group {
 }
 
 /// Where a label's value comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
+    /// The label is not written.
+    Nothing,
     /// A standard label.
     Standard(Label),
     /// An expression of the plan; `unknown` when it has no value.
     Expression(usize),
+    /// One or the other, as a condition of the plan holds or not.
+    When(usize, Box<(Source, Source)>),
 }
 
 /// A metric to record.
@@ -91,6 +91,8 @@ pub(crate) struct MetricPlan {
     pub kind: MetricKind,
     /// What is recorded.
     pub measure: Measure,
+    /// Conditions of the plan under any of which nothing is recorded.
+    pub unless: Vec<usize>,
 }
 
 // === impl Plan ===
@@ -111,4 +113,9 @@ impl Plan {
         let lasting = self.records(Occasion::Messages) || self.records(Occasion::Connection);
         if lasting { self.reporting_interval } else { 0 }
     }
+}
+
+/// A problem of an expression, and what becomes of the configuration without it.
+fn left_out(path: String, problem: &str, what: &str) -> Diagnostic {
+    Diagnostic::warning(path, format!("{problem}; {what}"))
 }
