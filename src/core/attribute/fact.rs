@@ -9,6 +9,10 @@ pub enum Fact {
     ListenerDirection,
     /// The Host or `:authority` header.
     Host,
+    /// The request's method.
+    Method,
+    /// The request's path as received, with its query.
+    Path,
     /// The request's `content-type` header.
     ContentType,
     /// HTTP status sent downstream; absent when there was no response.
@@ -61,9 +65,11 @@ pub enum Fact {
 pub const FACT_COUNT: usize = TABLE.len();
 
 /// Every fact and the expression that yields it, in the order of [`Fact`].
-pub const TABLE: [(Fact, &str); 25] = [
+pub const TABLE: [(Fact, &str); 27] = [
     (Fact::ListenerDirection, "has(xds.listener_direction) ? xds.listener_direction : ''"),
     (Fact::Host, "has(request.host) ? request.host : ''"),
+    (Fact::Method, "has(request.method) ? request.method : ''"),
+    (Fact::Path, "has(request.path) ? request.path : ''"),
     (Fact::ContentType, "'content-type' in request.headers ? request.headers['content-type'] : ''"),
     (Fact::ResponseCode, "has(response.code) ? response.code : ''"),
     (Fact::GrpcStatus, "has(response.grpc_status) ? response.grpc_status : ''"),
@@ -153,6 +159,8 @@ impl Fact {
         match self {
             Fact::ListenerDirection => "xds\0listener_direction",
             Fact::Host | Fact::GrpcHost => "request\0host",
+            Fact::Method => "request\0method",
+            Fact::Path => "request\0path",
             Fact::ContentType => "request\0headers\0content-type",
             Fact::ResponseCode => "response\0code",
             Fact::GrpcStatus => "response\0grpc_status",

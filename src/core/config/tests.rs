@@ -44,7 +44,7 @@ fn an_unknown_field_is_refused_with_the_nearest_name() {
     refused(
         r#"{"metrics":[{"nam":"x"}]}"#,
         &[
-            "metrics[0].nam: unknown field (did you mean \"name\"?); allowed: dimensions, drop, name, tags_to_remove",
+            "metrics[0].nam: unknown field (did you mean \"name\"?); allowed: dimensions, drop, match, name, tags_to_remove",
         ],
     );
     refused(
@@ -62,14 +62,10 @@ fn an_unknown_field_is_refused_with_the_nearest_name() {
 #[test]
 fn fields_of_later_versions_are_refused_rather_than_ignored() {
     refused(
-        r#"{"telemetry":{},"limits":{},
-            "attributes":[{"output_attribute":"a","operations":[],"openapi":{}}],"metrics":[{"match":"true"}]}"#,
+        r#"{"telemetry":{},"limits":{}}"#,
         &[
             "limits: not supported yet by this version",
             "telemetry: not supported yet by this version",
-            "attributes[0].openapi: not supported yet by this version",
-            "attributes[0].operations: not supported yet by this version",
-            "metrics[0].match: not supported yet by this version",
         ],
     );
 }
@@ -311,4 +307,59 @@ fn durations_are_protobuf_json() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn operations_are_templates_with_a_default_value() {
+    let config = accepted(
+        r#"{"attributes":[{"output_attribute":"op","operations":[
+            {"method":"GET","path":"/users/{id}"},{"path":"/static/{*rest}"},{"value":"all","path":"/"}]}]}"#,
+    );
+    let values: Vec<&str> =
+        config.attributes[0].operations.iter().map(|o| o.value.as_str()).collect();
+    assert_eq!(values, ["GET /users/{id}", "/static/{*rest}", "all"]);
+}
+
+#[test]
+fn a_template_that_is_none_is_refused() {
+    refused(
+        r#"{"attributes":[{"output_attribute":"op","operations":[{"path":"users"},{"value":"x"},{"path":7},
+            {"path":"/a/{b"},{"path":"/{*a}/b"}]}]}"#,
+        &[
+            "attributes[0].operations[2].path: found the number 7, expected a string",
+            "attributes[0].operations[0].path: found \"users\", a path template begins with \"/\"",
+            "attributes[0].operations[1].path: missing, expected a template such as \"/users/{id}\"",
+            "attributes[0].operations[3].path: found \"/a/{b\", unbalanced \"{\" or \"}\"",
+            "attributes[0].operations[4].path: found \"/{*a}/b\", \"{*name}\" has to be the whole last segment",
+        ],
+    );
+}
+
+#[test]
+fn templates_for_the_same_paths_conflict_and_both_are_named() {
+    refused(
+        r#"{"attributes":[{"output_attribute":"op","operations":[{"method":"GET","path":"/users/{id}"},
+            {"method":"PUT","path":"/users/{id}"},{"method":"GET","path":"/users/{name}"}]}]}"#,
+        &[
+            "attributes[0].operations[2].path: \"/users/{name}\" stands for the same paths as attributes[0].operations[0] (\"/users/{id}\")",
+        ],
+    );
+    refused(
+        r#"{"attributes":[{"output_attribute":"op","openapi":{"openapi":"3.0.0","paths":{
+            "/a/{x}":{"get":{}},"/a/{y}":{"get":{}}}}}]}"#,
+        &[
+            "attributes[0].openapi: paths[\"/a/{y}\"].get stands for the same paths as paths[\"/a/{x}\"].get",
+        ],
+    );
+}
+
+#[test]
+fn a_document_that_is_not_openapi_3_is_refused() {
+    refused(
+        r#"{"attributes":[{"output_attribute":"op","openapi":{"swagger":"2.0"}},{"output_attribute":"p","openapi":[]}]}"#,
+        &[
+            "attributes[0].openapi: swagger 2.0 document, OpenAPI 3.0 or 3.1 is needed",
+            "attributes[1].openapi: not an OpenAPI document: the field \"openapi\" with its version is missing",
+        ],
+    );
 }

@@ -2,8 +2,9 @@
 
 use super::layout::{Layout, group};
 use super::needs::{is_of_request, needs};
-use super::{AttributePlan, ExchangePlan, MetricPlan, Plan, Source};
-use crate::config::{Attribute, Config, Override, ReporterMode};
+use super::{AttributePlan, ExchangePlan, MetricPlan, Plan, Source, left_out};
+use crate::attribute::Fact;
+use crate::config::{Config, Override, Phase, ReporterMode};
 use crate::diag::Diagnostic;
 use crate::expr::{Names, Program, peer_label};
 use crate::mesh::LocalNode;
@@ -23,29 +24,28 @@ pub fn compile(config: &Config, host: &mut impl Host, warnings: &mut Vec<Diagnos
             attribute_names.push(attribute.name.clone());
         }
     }
-    let attributes = config
-        .attributes
-        .iter()
-        .enumerate()
-        .filter_map(|(i, a)| compile_attribute(i, a, &attribute_names, host, warnings))
-        .collect();
+    let attributes = attributes(config, &attribute_names, host, warnings);
     let peer_labels = peer_labels(config);
     let names = Names { attributes: &attribute_names, labels: &peer_labels };
-    let mut expressions = Expressions { names, seen: Vec::new(), programs: Vec::new() };
+    let mut expressions =
+        Expressions { names, seen: Vec::new(), programs: Vec::new(), conditions: Vec::new() };
     let layouts = layouts(config, &mut expressions, host, warnings);
-    let programs = expressions.programs;
+    let Expressions { programs, conditions, .. } = expressions;
     let groups = group(layouts);
     let of_requests = [Occasion::Request, Occasion::Messages, Occasion::End];
-    let request_facts = needs(&groups, &programs, &of_requests);
+    let mut request_facts = needs(&groups, &programs, &of_requests);
+    request_facts.extend(of_attributes(&attributes, Phase::AfterResponse));
     let message_facts = needs(&groups, &programs, &[Occasion::Messages]);
     let mut connection_facts = needs(&groups, &programs, &[Occasion::Connection, Occasion::End]);
     connection_facts.retain(|fact| !is_of_request(*fact));
     Plan {
         waypoint: config.reporter == ReporterMode::ServerGateway,
         no_host_fallback: config.disable_host_header_fallback,
+        early_facts: of_attributes(&attributes, Phase::OnRequest),
         request_facts,
         connection_facts,
         message_facts,
+        conditions,
         exchange: config.exchange.as_ref().map(|exchange| ExchangePlan::new(exchange, host)),
         peer_labels,
         reporting_interval: config.reporting_interval,
@@ -61,34 +61,25 @@ pub fn compile(config: &Config, host: &mut impl Host, warnings: &mut Vec<Diagnos
     }
 }
 
-/// One condition that does not compile takes the whole attribute out: the entries behind it would match too much.
-fn compile_attribute(
-    index: usize,
-    attribute: &Attribute,
+fn attributes(
+    config: &Config,
     names: &[String],
     host: &mut impl Host,
     warnings: &mut Vec<Diagnostic>,
-) -> Option<AttributePlan> {
-    let mut entries = Vec::new();
-    let mut complete = true;
-    for (i, entry) in attribute.entries.iter().enumerate() {
-        if entry.condition.is_empty() {
-            entries.push((None, entry.value.clone().into_bytes()));
-            continue;
-        }
-        match Program::condition(&entry.condition, host) {
-            Ok(program) => entries.push((Some(program), entry.value.clone().into_bytes())),
-            Err(problem) => {
-                complete = false;
-                let path = format!("attributes[{index}].match[{i}].condition");
-                let name = &attribute.name;
-                let message = format!("{problem}; attribute \"{name}\" is left out");
-                warnings.push(Diagnostic::warning(path, message));
-            }
-        }
+) -> Vec<AttributePlan> {
+    let mut plans = Vec::new();
+    for (i, attribute) in config.attributes.iter().enumerate() {
+        let name = names.iter().position(|name| *name == attribute.name).unwrap_or_default();
+        let at = format!("attributes[{i}]");
+        plans.extend(AttributePlan::compile(&at, name, attribute, host, warnings));
     }
-    let name = names.iter().position(|name| *name == attribute.name)?;
-    complete.then_some(AttributePlan { name, phase: attribute.phase, entries })
+    plans
+}
+
+/// The facts that attributes of a phase are found by.
+fn of_attributes(attributes: &[AttributePlan], phase: Phase) -> Vec<Fact> {
+    let by_path = attributes.iter().any(|a| a.phase == phase && a.needs_path());
+    if by_path { vec![Fact::Method, Fact::Path] } else { Vec::new() }
 }
 
 /// Pod labels of peers to keep: those that are exchanged, and those that expressions read (older sidecars send all).
@@ -105,6 +96,7 @@ struct Expressions<'a> {
     names: Names<'a>,
     seen: Vec<(String, Result<usize, String>)>,
     programs: Vec<Program>,
+    conditions: Vec<Program>,
 }
 
 impl Expressions<'_> {
@@ -118,6 +110,15 @@ impl Expressions<'_> {
         });
         self.seen.push((text.to_owned(), compiled.clone()));
         compiled
+    }
+
+    /// The condition of an entry of `metrics`, `None` when it always applies.
+    fn condition(&mut self, text: &str, host: &mut impl Host) -> Result<Option<usize>, String> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        self.conditions.push(Program::condition(text, host)?);
+        Ok(self.conditions.len().checked_sub(1))
     }
 }
 
@@ -137,13 +138,14 @@ fn layouts(
                     name: stat_name(config, &definition.name),
                     kind: definition.kind,
                     measure: Measure::Expression(value),
+                    unless: Vec::new(),
                 },
             )),
             Err(problem) => {
                 let name = &definition.name;
                 let path = format!("definitions[{i}].value");
-                let message = format!("{problem}; metric \"{name}\" is left out");
-                warnings.push(Diagnostic::warning(path, message));
+                let what = format!("metric \"{name}\" is left out");
+                warnings.push(left_out(path, &problem, &what));
             }
         }
     }
@@ -161,6 +163,7 @@ fn standard_layouts(config: &Config) -> Vec<Layout> {
                 name: stat_name(config, metric.name),
                 kind: metric.kind,
                 measure: metric.measure,
+                unless: Vec::new(),
             };
             Layout::new(metric.name, metric.occasion, plan)
         })
@@ -180,30 +183,52 @@ fn apply(
     host: &mut impl Host,
     warnings: &mut Vec<Diagnostic>,
 ) {
+    let when = match expressions.condition(&change.condition, host) {
+        Ok(when) => when,
+        Err(problem) => {
+            let path = format!("metrics[{index}].match");
+            warnings.push(left_out(path, &problem, "the entry has no effect"));
+            return;
+        }
+    };
     if change.drop && standard::is_standard(&change.name) {
-        layouts.retain(|layout| layout.name != change.name);
+        match when {
+            None => layouts.retain(|layout| layout.name != change.name),
+            Some(when) => layouts
+                .iter_mut()
+                .filter(|layout| layout.name == change.name)
+                .for_each(|layout| layout.metric.unless.push(when)),
+        }
         return;
     }
-    let dimensions: Vec<(&str, Option<usize>)> = change
-        .dimensions
-        .iter()
-        .map(|(label, text)| {
-            let compiled = expressions.compile(text, host);
-            if let Err(problem) = &compiled {
-                let path = format!("metrics[{index}].dimensions.{label}");
-                let message = format!("{problem}; label \"{label}\" is left out");
-                warnings.push(Diagnostic::warning(path, message));
-            }
-            (label.as_str(), compiled.ok())
-        })
-        .collect();
-    for layout in layouts.iter_mut().filter(|l| change.name.is_empty() || l.name == change.name) {
-        change.tags_to_remove.iter().for_each(|label| layout.remove(label));
+    let dimensions = dimensions(index, change, expressions, host, warnings);
+    let named = |layout: &&mut Layout| change.name.is_empty() || layout.name == change.name;
+    for layout in layouts.iter_mut().filter(named) {
+        change.tags_to_remove.iter().for_each(|label| layout.remove(label, when));
         for (label, compiled) in &dimensions {
             match compiled {
-                Some(program) => layout.set(label, Source::Expression(*program)),
-                None => layout.remove(label),
+                Some(program) => layout.set(label, Source::Expression(*program), when),
+                None => layout.remove(label, when),
             }
         }
     }
+}
+
+fn dimensions<'c>(
+    index: usize,
+    change: &'c Override,
+    expressions: &mut Expressions<'_>,
+    host: &mut impl Host,
+    warnings: &mut Vec<Diagnostic>,
+) -> Vec<(&'c str, Option<usize>)> {
+    let mut dimensions = Vec::new();
+    for (label, text) in &change.dimensions {
+        let compiled = expressions.compile(text, host);
+        if let Err(problem) = &compiled {
+            let path = format!("metrics[{index}].dimensions.{label}");
+            warnings.push(left_out(path, problem, &format!("label \"{label}\" is left out")));
+        }
+        dimensions.push((label.as_str(), compiled.ok()));
+    }
+    dimensions
 }

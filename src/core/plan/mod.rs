@@ -1,15 +1,18 @@
 //! The compiled configuration: everything joined, nothing left that can fail.
 
+mod attribute;
 mod compile;
 mod exchange;
 mod layout;
 mod needs;
 
+pub(crate) use attribute::AttributePlan;
 pub use compile::compile;
 pub(crate) use exchange::ExchangePlan;
 
 use crate::attribute::Fact;
 use crate::config::Phase;
+use crate::diag::Diagnostic;
 use crate::expr::Program;
 use crate::mesh::LocalNode;
 use crate::metric::Label;
@@ -27,7 +30,9 @@ pub struct Plan {
     pub(crate) waypoint: bool,
     /// Whether the Host header must not stand in for the destination service.
     pub(crate) no_host_fallback: bool,
-    /// Facts that metrics of requests are made of.
+    /// Facts that attributes of the request phase are made of.
+    pub(crate) early_facts: Vec<Fact>,
+    /// Facts that metrics of requests, and attributes at their end, are made of.
     pub(crate) request_facts: Vec<Fact>,
     /// Facts that metrics of connections are made of.
     pub(crate) connection_facts: Vec<Fact>,
@@ -39,6 +44,8 @@ pub struct Plan {
     pub(crate) attribute_names: Vec<String>,
     /// Expressions of dimensions and definitions, each text once.
     pub(crate) expressions: Vec<Program>,
+    /// Conditions of entries of `metrics`.
+    pub(crate) conditions: Vec<Program>,
     /// Metrics, grouped by label set and occasion.
     pub(crate) groups: Vec<Group>,
     /// How stat names are written.
@@ -53,17 +60,6 @@ pub struct Plan {
     pub(crate) reporting_interval: u32,
 }
 
-/// A derived attribute.
-#[derive(Debug)]
-pub(crate) struct AttributePlan {
-    /// Index into [`Plan::attribute_names`].
-    pub name: usize,
-    /// When it is evaluated.
-    pub phase: Phase,
-    /// Condition (`None`: always true) and value; the first that holds wins.
-    pub entries: Vec<(Option<Program>, Vec<u8>)>,
-}
-
 /// Metrics with the same labels, recorded together: one lookup serves them all.
 #[derive(Debug)]
 pub(crate) struct Group {
@@ -76,12 +72,16 @@ pub(crate) struct Group {
 }
 
 /// Where a label's value comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
+    /// The label is not written.
+    Nothing,
     /// A standard label.
     Standard(Label),
     /// An expression of the plan; `unknown` when it has no value.
     Expression(usize),
+    /// One or the other, as a condition of the plan holds or not.
+    When(usize, Box<(Source, Source)>),
 }
 
 /// A metric to record.
@@ -93,6 +93,8 @@ pub(crate) struct MetricPlan {
     pub kind: MetricKind,
     /// What is recorded.
     pub measure: Measure,
+    /// Conditions of the plan under any of which nothing is recorded.
+    pub unless: Vec<usize>,
 }
 
 // === impl Plan ===
@@ -111,14 +113,22 @@ impl Plan {
     /// Whether metrics recorded on an occasion can be reported while a stream lasts: from a timer no label can be had that
     /// the host evaluates, and a stream keeps its labels.
     pub(crate) fn reports_early(&self, occasion: Occasion) -> bool {
-        let of_host = |(_, source): &(String, Source)| match source {
-            Source::Standard(_) => false,
-            Source::Expression(index) => {
-                self.expressions.get(*index).is_some_and(Program::is_of_host)
-            }
-        };
         let mut groups = self.groups.iter().filter(|group| group.occasion == occasion).peekable();
-        groups.peek().is_some() && !groups.any(|group| group.labels.iter().any(of_host))
+        groups.peek().is_some()
+            && groups.all(|group| {
+                group.metrics.iter().all(|metric| metric.unless.is_empty())
+                    && group.labels.iter().all(|(_, source)| self.is_without_host(source))
+            })
+    }
+
+    fn is_without_host(&self, source: &Source) -> bool {
+        match source {
+            Source::Nothing | Source::Standard(_) => true,
+            Source::Expression(index) => {
+                !self.expressions.get(*index).is_some_and(Program::is_of_host)
+            }
+            Source::When(..) => false,
+        }
     }
 
     /// Whether metrics that are reported while a request lasts may name its host as the service.
@@ -134,4 +144,9 @@ impl Plan {
             self.reports_early(Occasion::Messages) || self.reports_early(Occasion::Connection);
         if lasting { self.reporting_interval } else { 0 }
     }
+}
+
+/// A problem of an expression, and what becomes of the configuration without it.
+fn left_out(path: String, problem: &str, what: &str) -> Diagnostic {
+    Diagnostic::warning(path, format!("{problem}; {what}"))
 }

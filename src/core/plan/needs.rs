@@ -11,13 +11,7 @@ pub(super) fn needs(groups: &[Group], programs: &[Program], occasions: &[Occasio
     let mut needs: Vec<Fact> = Vec::new();
     for group in groups.iter().filter(|group| occasions.contains(&group.occasion)) {
         for (_, source) in &group.labels {
-            match source {
-                Source::Standard(label) => needs.extend_from_slice(of_label(*label)),
-                Source::Expression(index) => {
-                    let side = programs.get(*index).and_then(Program::reads_peer);
-                    needs.extend_from_slice(of_peer(side));
-                }
-            }
+            of_source(source, programs, &mut needs);
         }
         for metric in &group.metrics {
             needs.extend(of_measure(metric.measure));
@@ -27,6 +21,21 @@ pub(super) fn needs(groups: &[Group], programs: &[Program], occasions: &[Occasio
         needs.push(Fact::ListenerDirection);
     }
     needs
+}
+
+fn of_source(source: &Source, programs: &[Program], needs: &mut Vec<Fact>) {
+    match source {
+        Source::Nothing => {}
+        Source::Standard(label) => needs.extend_from_slice(of_label(*label)),
+        Source::Expression(index) => {
+            let side = programs.get(*index).and_then(Program::reads_peer);
+            needs.extend_from_slice(of_peer(side));
+        }
+        Source::When(_, sources) => {
+            of_source(&sources.0, programs, needs);
+            of_source(&sources.1, programs, needs);
+        }
+    }
 }
 
 fn of_measure(measure: Measure) -> Option<Fact> {
@@ -123,6 +132,8 @@ pub(super) fn is_of_request(fact: Fact) -> bool {
     matches!(
         fact,
         Fact::Host
+            | Fact::Method
+            | Fact::Path
             | Fact::ContentType
             | Fact::ResponseCode
             | Fact::GrpcStatus

@@ -39,6 +39,8 @@ pub struct Recorder {
 /// Facts that are fetched together.
 #[derive(Debug)]
 struct Queries {
+    /// What attributes of the request phase are found by.
+    early: Query,
     /// All about a request.
     request: Query,
     /// All about a connection.
@@ -82,6 +84,8 @@ impl Recorder {
         }
         if self.plan.derives_on_request() {
             self.scratch.begin(&self.plan, stream);
+            let Scratch { facts, ranges, .. } = &mut self.scratch;
+            self.queries.early.fetch(host, facts, ranges);
             errors.merge(self.derive(Phase::OnRequest, host));
             stream.attributes.clone_from(&self.scratch.attributes);
         }
@@ -128,10 +132,11 @@ impl Recorder {
         }
         self.scratch.begin(&self.plan, stream);
         let mut errors = Errors::default();
+        self.fetch(stream, host);
         if stream.kind == Kind::Request {
             errors.merge(self.derive(Phase::AfterResponse, host));
         }
-        errors.merge(self.fetch(stream, host));
+        errors.merge(self.evaluate(stream, |_| true, host));
         errors.merge(self.record(stream, sink));
         let facts = Facts::new(&self.scratch.facts, &self.scratch.ranges);
         let lasting = self.plan.records(stream.kind.occasion());
@@ -148,42 +153,37 @@ impl Recorder {
     fn derive(&mut self, phase: Phase, host: &mut impl Host) -> Errors {
         let mut errors = Errors::default();
         let plan = &self.plan;
+        let Scratch { facts, ranges, buffer, attributes, .. } = &mut self.scratch;
+        let facts = Facts::new(facts, ranges);
+        let (method, path) = (facts.bytes(Fact::Method), facts.bytes(Fact::Path));
         for (index, attribute) in plan.attributes.iter().enumerate() {
             if attribute.phase != phase {
                 continue;
             }
-            for (entry, (condition, value)) in attribute.entries.iter().enumerate() {
-                let holds = match condition {
-                    None => Ok(true),
-                    Some(condition) => condition.holds(host, &mut self.scratch.buffer),
-                };
-                match holds {
-                    Ok(false) => continue,
-                    Ok(true) => {
-                        if let Some(slot) = self.scratch.attributes.get_mut(attribute.name) {
-                            *slot = Some((index, entry));
-                        }
-                        let name = plan.attribute_names.get(attribute.name);
-                        let published = name.map(|name| host.publish(name, value));
-                        errors.host_call(published.unwrap_or(Ok(())));
+            match attribute.find(method, path, host, buffer) {
+                Ok(None) => {}
+                Ok(Some(value)) => {
+                    if let Some(slot) = attributes.get_mut(attribute.name) {
+                        *slot = Some((index, value));
                     }
-                    Err(_) => errors.evaluation(),
+                    let name = plan.attribute_names.get(attribute.name);
+                    let published = name.map(|name| host.publish(name, attribute.value(value)));
+                    errors.host_call(published.unwrap_or(Ok(())));
                 }
-                break;
+                Err(_) => errors.evaluation(),
             }
         }
         errors
     }
 
-    /// Fetches the facts and evaluates the expressions of dimensions and definitions.
-    fn fetch(&mut self, stream: &Stream, host: &mut impl Host) -> Errors {
+    /// Fetches all that is known of a stream.
+    fn fetch(&mut self, stream: &Stream, host: &mut impl Host) {
         let Scratch { facts, ranges, .. } = &mut self.scratch;
         let query = match stream.kind {
             Kind::Request => &mut self.queries.request,
             Kind::Connection => &mut self.queries.connection,
         };
         query.fetch(host, facts, ranges);
-        self.evaluate(stream, |_| true, host)
     }
 
     /// Fetches what the labels of a stream that lasts are made of, from a timer.
@@ -205,7 +205,8 @@ impl Recorder {
         self.evaluate(stream, |program| !program.is_of_host(), host);
     }
 
-    /// Evaluates those expressions of dimensions and definitions that are `wanted`; the others have no value.
+    /// Evaluates the expressions of dimensions and definitions, and the conditions of entries, as far as they are `wanted`;
+    /// the others have no value.
     fn evaluate(
         &mut self,
         stream: &Stream,
@@ -213,8 +214,8 @@ impl Recorder {
         host: &mut impl Host,
     ) -> Errors {
         let mut errors = Errors::default();
-        let Scratch { facts: fetched, ranges, buffer, values, attributes } = &mut self.scratch;
-        let facts = Facts::new(fetched, ranges);
+        let Scratch { facts, ranges, buffer, values, conditions, attributes } = &mut self.scratch;
+        let facts = Facts::new(facts, ranges);
         let known = Known {
             plan: &self.plan,
             outcomes: attributes,
@@ -233,6 +234,13 @@ impl Recorder {
             }
             values.push(written.ok().map(|()| start..buffer.len()));
         }
+        for condition in self.plan.conditions.iter().filter(|condition| wanted(condition)) {
+            let holds = condition.holds(host, buffer);
+            if holds.is_err() {
+                errors.evaluation();
+            }
+            conditions.push(holds.unwrap_or_default());
+        }
         errors
     }
 
@@ -249,6 +257,9 @@ impl Recorder {
             }
             let ids = ids(group, table, &view);
             for (metric, id) in group.metrics.iter().zip(ids.iter_mut()) {
+                if !view.records(metric) {
+                    continue;
+                }
                 let Some(amount) = view.amount(metric.measure) else { continue };
                 if id.is_none() {
                     *id = errors.host_call(define(&self.plan, group, metric, &view, sink));
@@ -299,11 +310,12 @@ impl Recorder {
             }
             let ids = ids(group, table, &view);
             for (metric, id) in group.metrics.iter().zip(ids.iter_mut()) {
-                if id.is_none() {
+                if id.is_none() && view.records(metric) {
                     *id = errors.host_call(define(&self.plan, group, metric, &view, sink));
                 }
             }
-            opened.push(ids.clone());
+            let recorded = group.metrics.iter().zip(ids.iter());
+            opened.push(recorded.map(|(metric, id)| id.filter(|_| view.records(metric))).collect());
         }
         stream.growth = Some(Box::new(Growth { ids: opened, reported: Quantities::default() }));
         errors
@@ -333,6 +345,7 @@ impl Recorder {
 impl Queries {
     fn compile(plan: &Plan, host: &mut impl Host) -> Self {
         Self {
+            early: Query::compile(&plan.early_facts, host),
             request: Query::compile(&plan.request_facts, host),
             connection: Query::compile(&plan.connection_facts, host),
         }
@@ -352,7 +365,7 @@ impl Kind {
 }
 
 fn ids<'t>(group: &Group, table: &'t mut SeriesTable, view: &View<'_>) -> &'t mut MetricIds {
-    let values = group.labels.iter().map(|(_, source)| view.value(*source));
+    let values = group.labels.iter().map(|(_, source)| view.value(source));
     table.ids(values, group.metrics.len())
 }
 
@@ -366,7 +379,7 @@ fn define(
 ) -> Result<MetricId, Failed> {
     let mut name = String::new();
     for (label, source) in &group.labels {
-        plan.encoder.label(label, view.value(*source), &mut name);
+        plan.encoder.label(label, view.value(source), &mut name);
     }
     name.push_str(&metric.name);
     sink.define(metric.kind, &name)

@@ -14,6 +14,8 @@ pub(super) struct Scratch {
     pub buffer: Vec<u8>,
     /// Where the value of each of the plan's expressions lies; `None` when it has none.
     pub values: Vec<Option<Range<usize>>>,
+    /// Which of the plan's conditions hold.
+    pub conditions: Vec<bool>,
     pub attributes: Vec<Outcome>,
 }
 
@@ -26,6 +28,7 @@ impl Scratch {
             ranges: NO_RANGES,
             buffer: Vec::new(),
             values: Vec::new(),
+            conditions: Vec::new(),
             attributes: Vec::new(),
         }
     }
@@ -35,8 +38,13 @@ impl Scratch {
         self.facts.clear();
         self.buffer.clear();
         self.values.clear();
+        self.conditions.clear();
         self.attributes.clone_from(&stream.attributes);
         self.attributes.resize(plan.attribute_names.len(), None);
+    }
+
+    pub fn holds(&self, condition: usize) -> bool {
+        self.conditions.get(condition).copied().unwrap_or_default()
     }
 
     pub fn value(&self, index: usize) -> Option<&[u8]> {

@@ -7,7 +7,7 @@ use crate::expr::{Derived, PeerPath, PeerProperty, Side};
 use crate::mesh::{Destination, PeerView, UNKNOWN};
 use crate::metric::standard::Measure;
 use crate::metric::{Labels, Reporter, Value};
-use crate::plan::{Plan, Source};
+use crate::plan::{MetricPlan, Plan, Source};
 
 /// All that is known when a stream is reported.
 pub(super) struct View<'a> {
@@ -79,14 +79,24 @@ impl<'a> View<'a> {
         Self { labels, scratch }
     }
 
-    pub fn value(&self, source: Source) -> Value<'a> {
+    pub fn value(&self, source: &Source) -> Value<'a> {
         match source {
-            Source::Standard(label) => self.labels.value(label),
-            Source::Expression(index) => match self.scratch.value(index) {
+            Source::Nothing => Value::Absent,
+            Source::When(condition, sources) => {
+                let holds = self.scratch.holds(*condition);
+                self.value(if holds { &sources.0 } else { &sources.1 })
+            }
+            Source::Standard(label) => self.labels.value(*label),
+            Source::Expression(index) => match self.scratch.value(*index) {
                 None | Some(b"") => Value::Text(UNKNOWN),
                 Some(value) => Value::Text(value),
             },
         }
+    }
+
+    /// Whether a metric is recorded for this stream.
+    pub fn records(&self, metric: &MetricPlan) -> bool {
+        !metric.unless.iter().any(|condition| self.scratch.holds(*condition))
     }
 
     /// How much to record; `None` to record nothing.
@@ -148,9 +158,8 @@ pub(super) fn quantities(kind: Kind, ended: bool, facts: &Facts<'_>) -> Option<Q
 
 impl Derived for Known<'_> {
     fn attribute(&self, name: usize) -> Option<&[u8]> {
-        let (attribute, entry) = (*self.outcomes.get(name)?)?;
-        let (_, value) = self.plan.attributes.get(attribute)?.entries.get(entry)?;
-        Some(value)
+        let (attribute, value) = (*self.outcomes.get(name)?)?;
+        Some(self.plan.attributes.get(attribute)?.value(value))
     }
 
     fn peer(&self, path: &PeerPath) -> Option<&[u8]> {

@@ -6,6 +6,20 @@ use opmeter_core::attribute::Fact;
 use opmeter_core::{Recorder, Stream, configure, record};
 use support::{Script, Stats, int};
 
+fn at(method: &str, path: &str) -> Script {
+    let mut host = ok_request();
+    host.facts.insert(Fact::Method, method.as_bytes().to_vec());
+    host.facts.insert(Fact::Path, path.as_bytes().to_vec());
+    host
+}
+
+const OPERATIONS: &str = r#"{"attributes":[{"output_attribute":"op",
+    "match":[{"value":"healthy","condition":"is a probe"}],
+    "operations":[{"value":"user","method":"GET","path":"/users/{id}"},{"value":"me","path":"/users/me"}],
+    "openapi":{"openapi":"3.1.0","servers":[{"url":"https://example.com/v1"}],
+               "paths":{"/orders/{id}":{"get":{"operationId":"getOrder"},"delete":{}}}}}],
+    "metrics":[{"dimensions":{"operation":"op"}}]}"#;
+
 #[track_caller]
 fn recorder(config: &str, host: &mut Script, stats: &mut Stats) -> Recorder {
     let configured = configure(config.as_bytes(), host).expect("the configuration is accepted");
@@ -210,4 +224,76 @@ fn a_value_of_zero_makes_the_series_without_an_increment() {
     log(&mut recorder, &mut host, &mut stats);
     assert_eq!(stats.values.get("istio_calls"), Some(&0));
     assert_eq!(stats.total("opmeter_host_errors_total"), 0);
+}
+
+#[test]
+fn conditions_come_before_operations_and_those_before_the_document() {
+    for (method, path, probe, operation) in [
+        ("GET", "/users/7", false, "user"),
+        ("GET", "/users/me?x=1", false, "me"),
+        ("PUT", "/users/7", false, "unknown"),
+        ("GET", "/users/7", true, "healthy"),
+        ("GET", "/v1/orders/9", false, "getOrder"),
+        ("DELETE", "/v1/orders/9", false, "DELETE /v1/orders/{id}"),
+        ("get", "/v1/orders/9", false, "unknown"),
+        ("GET", "/orders/9", false, "unknown"),
+        ("", "", false, "unknown"),
+    ] {
+        let (mut host, mut stats) = (at(method, path), Stats::default());
+        host.answers.insert("is a probe".into(), vec![u8::from(probe)]);
+        let mut recorder = recorder(OPERATIONS, &mut host, &mut stats);
+        log(&mut recorder, &mut host, &mut stats);
+        let labels = stats.labels("istio_requests_total");
+        let label = format!("operation=.={operation};.;");
+        assert!(labels.contains(&label), "{method} {path}: {labels}");
+    }
+}
+
+#[test]
+fn ten_thousand_operations_cost_the_calls_of_one() {
+    let operations: Vec<String> = (0..10_000)
+        .map(|i| format!(r#"{{"method":"GET","path":"/api/v1/resource{i}/{{id}}"}}"#))
+        .collect();
+    let config = format!(
+        r#"{{"attributes":[{{"output_attribute":"op","operations":[{}]}}]}}"#,
+        operations.join(",")
+    );
+    let (mut host, mut stats) = (at("GET", "/api/v1/resource9999/7"), Stats::default());
+    let mut recorder = recorder(&config, &mut host, &mut stats);
+    log(&mut recorder, &mut host, &mut stats);
+    let (evaluations, calls) = (host.evaluations, stats.calls);
+    log(&mut recorder, &mut host, &mut stats);
+    assert_eq!((host.evaluations - evaluations, stats.calls - calls), (1, 4));
+    assert_eq!(host.published[1].1, "GET /api/v1/resource9999/{id}");
+}
+
+#[test]
+fn an_entry_applies_to_the_streams_its_condition_holds_for() {
+    let config = r#"{"metrics":[
+        {"match":"is slow","dimensions":{"speed":"'slow'","reporter":"'me'"},"tags_to_remove":["source_app"]},
+        {"name":"response_bytes","match":"is slow","drop":true}]}"#;
+    for (slow, present, absent) in [
+        (true, ["speed=.=slow;.;", "reporter=.=me;.;"], "source_app"),
+        (false, ["source_app=.=unknown;.;", "reporter=.=destination;.;"], "speed"),
+    ] {
+        let (mut host, mut stats) = (ok_request(), Stats::default());
+        host.answers.insert("is slow".into(), vec![u8::from(slow)]);
+        let mut recorder = recorder(config, &mut host, &mut stats);
+        log(&mut recorder, &mut host, &mut stats);
+        let labels = stats.labels("istio_requests_total");
+        assert!(present.iter().all(|label| labels.contains(label)), "{labels}");
+        assert!(!labels.contains(absent), "{labels}");
+        let dropped = !stats.names.iter().any(|(_, n)| n.ends_with("istio_response_bytes"));
+        assert_eq!(dropped, slow);
+    }
+}
+
+#[test]
+fn an_entry_whose_condition_fails_does_not_apply() {
+    let (mut host, mut stats) = (ok_request(), Stats::default());
+    let config = r#"{"metrics":[{"match":"missing","dimensions":{"a":"'b'"}}]}"#;
+    let mut recorder = recorder(config, &mut host, &mut stats);
+    log(&mut recorder, &mut host, &mut stats);
+    assert!(!stats.labels("istio_requests_total").contains("a=.=b"));
+    assert_eq!(stats.total("opmeter_evaluation_errors_total"), 1);
 }
