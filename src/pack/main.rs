@@ -1,14 +1,22 @@
 //! `opmeter-pack IN OUT`: packs a linked module for delivery.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::path::Path;
+use std::process::ExitCode;
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let [input, output] = arguments.as_slice() else {
-        bail!("usage: opmeter-pack <in.wasm> <out.wasm>");
+        eprintln!("usage: opmeter-pack <in.wasm> <out.wasm>");
+        return ExitCode::from(2);
     };
-    run(Path::new(input), Path::new(output))
+    match run(Path::new(input), Path::new(output)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("opmeter-pack: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn run(input: &Path, output: &Path) -> Result<()> {
