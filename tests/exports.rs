@@ -18,7 +18,10 @@ fn it_exports_what_it_handles_and_nothing_else() {
         "proxy_on_delete",
         "proxy_on_done",
         "proxy_on_log",
+        "proxy_on_new_connection",
         "proxy_on_request_headers",
+        "proxy_on_response_headers",
+        "proxy_on_tick",
         "proxy_on_vm_start",
     ];
     assert_eq!(opmeter_pack::export_names(module::bytes()).unwrap(), expected);

@@ -1,10 +1,16 @@
 //! A corpus case: a configuration, traffic, and the series that have to come out.
 
+pub mod lasting;
+pub mod peer;
+
 use crate::engine::Engine;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
+
+pub use lasting::{Connection, Tick};
+pub use peer::{Peer, Want};
 
 /// A file of cases.
 #[derive(Debug, Deserialize)]
@@ -35,6 +41,12 @@ pub struct Case {
     /// Node metadata of the proxy; a complete Istio workload when not given.
     #[serde(default = "default_node")]
     pub node: toml::Table,
+    /// Its locality: `region`, `zone`.
+    #[serde(default)]
+    pub locality: BTreeMap<String, String>,
+    /// Filter state that the proxy's own filters left: text, or an Istio peer (a table), which models alone can show.
+    #[serde(default)]
+    pub filter_state: toml::Table,
     /// The upstream cluster that requests are routed to.
     #[serde(default)]
     pub cluster: Cluster,
@@ -51,6 +63,12 @@ pub struct Case {
     /// The requests, one after the other; one plain GET when none is given.
     #[serde(default = "one_request")]
     pub requests: Vec<Request>,
+    /// The connections, one after the other, in place of requests: the module is a network filter.
+    #[serde(default)]
+    pub connections: Vec<Connection>,
+    /// Whether Envoy's grpc_stats filter runs.
+    #[serde(default = "yes")]
+    pub grpc_stats: bool,
     /// The response to all requests that have none of their own.
     #[serde(default)]
     pub response: Response,
@@ -89,6 +107,12 @@ pub struct Cluster {
     pub name: String,
     /// `filter_metadata.istio.services`; no Istio metadata at all when empty.
     pub services: Vec<BTreeMap<String, String>>,
+    /// `filter_metadata.istio.external`; not there when not given.
+    pub external: Option<bool>,
+    /// `filter_metadata.istio.disable_mx`; not there when not given.
+    pub disable_mx: Option<bool>,
+    /// `filter_metadata.istio.workload` of its endpoint; no metadata at all when not given.
+    pub endpoint: Option<String>,
 }
 
 /// URI SANs of a TLS connection.
@@ -119,10 +143,20 @@ pub struct Request {
     pub grpc: bool,
     /// Bytes of body.
     pub body_bytes: usize,
+    /// gRPC messages in place of a body.
+    pub messages: Option<u64>,
     /// How often it is sent.
     pub count: u32,
+    /// Who sends it, as its headers tell.
+    pub peer: Option<Peer>,
+    /// The timer while it lasts.
+    pub ticks: Vec<Tick>,
     /// The response to it; the case's when not given.
     pub response: Option<Response>,
+    /// Headers of the request that the upstream has to get.
+    pub upstream_headers: BTreeMap<String, Want>,
+    /// Headers of the response that the client has to get.
+    pub client_headers: BTreeMap<String, Want>,
 }
 
 /// A response, or what happens in its place.
@@ -137,6 +171,10 @@ pub struct Response {
     pub trailers: BTreeMap<String, String>,
     /// Bytes of body.
     pub body_bytes: usize,
+    /// gRPC messages in place of a body.
+    pub messages: Option<u64>,
+    /// Who answers, as the headers tell.
+    pub peer: Option<Peer>,
     /// How long the upstream waits before it answers.
     pub delay_ms: u64,
     /// What goes wrong.
@@ -214,9 +252,39 @@ impl Case {
         ensure!(all != self.why.is_some(), "`why` tells why an engine is left out of `on`");
         ensure!(!self.name.contains(char::is_whitespace), "a name has no spaces");
         let expectations = [&self.expect, &self.absent, &self.log, &self.refused];
-        ensure!(expectations.iter().any(|e| !e.is_empty()), "nothing is expected");
+        let headers = |r: &Request| !r.upstream_headers.is_empty() || !r.client_headers.is_empty();
+        let expects =
+            expectations.iter().any(|e| !e.is_empty()) || self.requests.iter().any(headers);
+        ensure!(expects, "nothing is expected");
+        ensure!(
+            !self.ticks() || !self.on.contains(&Engine::Envoy),
+            "a real timer cannot be told when to fire"
+        );
         ensure!(self.rule.len() > 20, "`rule` is a sentence with its source");
         Ok(())
+    }
+
+    /// Whether the timer fires while a stream lasts.
+    fn ticks(&self) -> bool {
+        self.requests.iter().any(|r| !r.ticks.is_empty())
+            || self.connections.iter().any(|c| !c.ticks.is_empty())
+    }
+
+    /// What has to be right after each tick, in order.
+    pub fn all_ticks(&self) -> Vec<&Tick> {
+        let of_requests = self.requests.iter().flat_map(|r| &r.ticks);
+        let of_connections = self.connections.iter().flat_map(|c| &c.ticks);
+        if self.is_tcp() { of_connections.collect() } else { of_requests.collect() }
+    }
+
+    /// Whether it is about connections rather than requests.
+    pub fn is_tcp(&self) -> bool {
+        !self.connections.is_empty()
+    }
+
+    /// Whether gRPC messages are counted.
+    pub fn counts_messages(&self) -> bool {
+        self.grpc_stats && self.requests.iter().any(|request| request.grpc)
     }
 
     /// The response to a request.
@@ -242,11 +310,42 @@ impl Request {
         let text = |(name, value): (&String, &String)| (name.clone(), value.clone().into_bytes());
         let mut headers: BTreeMap<_, _> = self.headers.iter().map(text).collect();
         headers.extend(self.raw_headers.iter().map(|(name, value)| (name.clone(), bytes(value))));
+        headers.extend(self.peer.iter().flat_map(Peer::headers));
         if self.grpc {
             headers.entry("content-type".to_owned()).or_insert(b"application/grpc".to_vec());
             headers.entry("te".to_owned()).or_insert(b"trailers".to_vec());
         }
         headers
+    }
+
+    /// The body it is sent with.
+    pub fn body(&self) -> Vec<u8> {
+        body(self.messages, self.body_bytes)
+    }
+}
+
+impl Response {
+    /// Headers that the upstream sends.
+    pub fn all_headers(&self) -> BTreeMap<String, Vec<u8>> {
+        let text = |(name, value): (&String, &String)| (name.clone(), value.clone().into_bytes());
+        let mut headers: BTreeMap<_, _> = self.headers.iter().map(text).collect();
+        headers.extend(self.peer.iter().flat_map(Peer::headers));
+        headers
+    }
+
+    /// The body it is sent with.
+    pub fn body(&self) -> Vec<u8> {
+        body(self.messages, self.body_bytes)
+    }
+}
+
+/// A gRPC message on the wire: not compressed, three bytes long (gRPC over HTTP/2, Length-Prefixed-Message).
+const MESSAGE: &[u8] = b"\0\0\0\0\x03abc";
+
+fn body(messages: Option<u64>, bytes: usize) -> Vec<u8> {
+    match messages {
+        Some(count) => MESSAGE.repeat(usize::try_from(count).expect("few messages")),
+        None => vec![b'x'; bytes],
     }
 }
 
@@ -260,6 +359,9 @@ impl Default for Cluster {
         Self {
             name: "outbound|9080||ratings.default.svc.cluster.local".to_owned(),
             services: vec![service.map(|(k, v)| (k.to_owned(), v.to_owned())).into()],
+            external: None,
+            disable_mx: None,
+            endpoint: None,
         }
     }
 }
@@ -274,8 +376,13 @@ impl Default for Request {
             raw_headers: BTreeMap::new(),
             grpc: false,
             body_bytes: 0,
+            messages: None,
             count: 1,
+            peer: None,
+            ticks: Vec::new(),
             response: None,
+            upstream_headers: BTreeMap::new(),
+            client_headers: BTreeMap::new(),
         }
     }
 }
@@ -287,6 +394,8 @@ impl Default for Response {
             headers: BTreeMap::new(),
             trailers: BTreeMap::new(),
             body_bytes: 2,
+            messages: None,
+            peer: None,
             delay_ms: 0,
             fault: Fault::None,
             flags: Vec::new(),
@@ -301,6 +410,10 @@ impl Default for Response {
 fn bytes(hex: &str) -> Vec<u8> {
     let pair = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal");
     (0..hex.len()).step_by(2).map(pair).collect()
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn all_engines() -> Vec<Engine> {

@@ -1,11 +1,13 @@
 //! A real Envoy for one case: the module as an HTTP filter between a real client and a real upstream.
 
 mod bootstrap;
+mod filter_state;
+mod tcp;
 mod tls;
 
 use crate::case::Case;
 use crate::check;
-use crate::engine::Outcome;
+use crate::engine::{Outcome, Passed};
 use crate::series::parse_scrape;
 use crate::upstream::Upstream;
 use crate::wasm_host::refusals;
@@ -72,15 +74,18 @@ async fn run_async(case: &Case, binary: &Path) -> Result<Outcome> {
         ensure!(!refused.is_empty(), "Envoy ended:\n{}", envoy.log()?);
         return Ok(Outcome { refused: Some(refused), log, ..Outcome::default() });
     }
-    for (index, request) in case.requests.iter().enumerate() {
-        for _ in 0..request.count {
-            let sent = http::send(envoy.traffic_port, index, request, case.response_to(request));
-            sent.await.with_context(|| {
-                format!("request {index}; log:\n{}", envoy.log().unwrap_or_default())
-            })?;
+    if case.is_tcp() {
+        for connection in case.connections.iter().flat_map(|c| (0..c.count).map(move |_| c)) {
+            let sent = crate::tcp::send(envoy.traffic_port, connection).await;
+            sent.with_context(|| format!("log:\n{}", envoy.log().unwrap_or_default()))?;
         }
+        return envoy.settle(case, Vec::new()).await;
     }
-    envoy.settle(case).await
+    let mut passed = Vec::new();
+    for index in 0..case.requests.len() {
+        passed.push(envoy.send(case, index, &upstream).await?);
+    }
+    envoy.settle(case, passed).await
 }
 
 // === impl Envoy ===
@@ -153,7 +158,19 @@ impl Envoy {
         Ok(lines)
     }
 
-    async fn settle(&self, case: &Case) -> Result<Outcome> {
+    async fn send(&self, case: &Case, index: usize, upstream: &Upstream) -> Result<Passed> {
+        let request = case.requests.get(index).context("no such request")?;
+        let mut client = None;
+        for _ in 0..request.count {
+            let sent = http::send(self.traffic_port, index, request, case.response_to(request));
+            client = sent.await.with_context(|| {
+                format!("request {index}; log:\n{}", self.log().unwrap_or_default())
+            })?;
+        }
+        Ok(Passed { upstream: upstream.headers_of(index), client })
+    }
+
+    async fn settle(&self, case: &Case, passed: Vec<Passed>) -> Result<Outcome> {
         if case.expect.is_empty() {
             tokio::time::sleep(QUIET).await;
         }
@@ -161,7 +178,8 @@ impl Envoy {
         loop {
             let scrape = http::get(self.metrics_port, "/stats/prometheus").await?;
             let series = parse_scrape(&scrape)?;
-            let outcome = Outcome { refused: None, log: self.module_log()?, series };
+            let (log, passed) = (self.module_log()?, passed.clone());
+            let outcome = Outcome { log, series, passed, ..Outcome::default() };
             if Instant::now() > deadline || check::problems(case, &outcome).is_empty() {
                 return Ok(outcome);
             }

@@ -19,6 +19,7 @@ pub mod module;
 pub mod native_host;
 pub mod series;
 pub mod stat;
+pub mod tcp;
 pub mod upstream;
 pub mod value;
 pub mod wasm_host;

@@ -62,6 +62,14 @@ impl Value {
         }
     }
 
+    /// A field of a map, to change it.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Value> {
+        match self {
+            Self::Map(fields) => fields.get_mut(name),
+            _ => None,
+        }
+    }
+
     /// What a path of fields leads to.
     pub fn at(&self, path: &[&str]) -> Option<&Value> {
         path.iter().try_fold(self, |value, name| value.get(name))

@@ -1,17 +1,18 @@
 //! The bootstrap of a case's Envoy.
 
 use super::tls::{self, Relay};
+use super::{filter_state, tcp};
 use crate::case::{Case, Fault, Response, Side};
 use crate::http::INDEX_HEADER;
 use anyhow::{Result, ensure};
 use opmeter_core::metric::standard::HTTP_LABELS;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::path::Path;
 
 /// A port nobody listens on: it is reserved (TCP port service multiplexer).
 const CLOSED_PORT: u16 = 1;
 
-const TYPES: &str = "type.googleapis.com/envoy.extensions.filters";
+pub(super) const TYPES: &str = "type.googleapis.com/envoy.extensions.filters";
 
 /// Builds the bootstrap. Sockets between parts of it lie in `folder`.
 ///
@@ -20,6 +21,7 @@ const TYPES: &str = "type.googleapis.com/envoy.extensions.filters";
 /// # Errors
 /// When the case's requests need different clusters of one name.
 pub(super) fn build(case: &Case, upstream: u16, folder: &Path, module: &Path) -> Result<Value> {
+    filter_state::check(case)?;
     let admin = folder.join("admin");
     let mut listeners = vec![metrics_listener()];
     let mut clusters = vec![static_cluster("admin", &pipe(&admin))];
@@ -48,7 +50,9 @@ pub(super) fn build(case: &Case, upstream: u16, folder: &Path, module: &Path) ->
     listeners.push(traffic);
     clusters.push(cluster);
     Ok(json!({
-        "node": { "id": "test", "cluster": "test", "metadata": case.node },
+        "node": {
+            "id": "test", "cluster": "test", "locality": case.locality, "metadata": case.node,
+        },
         "admin": { "address": pipe(&admin) },
         "stats_flush_interval": "0.050s",
         "stats_config": { "use_all_default_tags": false, "stats_tags": stats_tags(case) },
@@ -84,19 +88,29 @@ fn traffic_listener(case: &Case, module: &Path) -> Value {
         Side::Inbound => "INBOUND",
         Side::Gateway => "UNSPECIFIED",
     };
+    if case.is_tcp() {
+        return tcp::listener(case, direction, module);
+    }
     let routes: Vec<Value> = (0..case.requests.len()).filter_map(|i| route(case, i)).collect();
-    let filters = json!([
-        { "name": "opmeter", "typed_config": wasm_filter(case, module) },
-        { "name": "envoy.filters.http.fault",
-          "typed_config": { "@type": format!("{TYPES}.http.fault.v3.HTTPFault") } },
-        router(),
-    ]);
-    listener("traffic", direction, &json!(routes), &filters)
+    let mut filters: Vec<Value> = filter_state::http_filter(case).into_iter().collect();
+    filters.push(json!({ "name": "opmeter", "typed_config": wasm("http", case, module) }));
+    if case.counts_messages() {
+        let stats = format!("{TYPES}.http.grpc_stats.v3.FilterConfig");
+        filters.push(json!({
+            "name": "envoy.filters.http.grpc_stats",
+            "typed_config": { "@type": stats, "emit_filter_state": true },
+        }));
+    }
+    let fault = json!({ "@type": format!("{TYPES}.http.fault.v3.HTTPFault") });
+    filters.push(json!({ "name": "envoy.filters.http.fault", "typed_config": fault }));
+    filters.push(router());
+    listener("traffic", direction, &json!(routes), &json!(filters))
 }
 
-fn wasm_filter(case: &Case, module: &Path) -> Value {
+/// The module as a filter of a kind, `http` or `network`.
+pub(super) fn wasm(kind: &str, case: &Case, module: &Path) -> Value {
     json!({
-        "@type": format!("{TYPES}.http.wasm.v3.Wasm"),
+        "@type": format!("{TYPES}.{kind}.wasm.v3.Wasm"),
         "config": {
             "name": "opmeter",
             "root_id": "opmeter",
@@ -202,8 +216,11 @@ fn listener(name: &str, direction: &str, routes: &Value, filters: &Value) -> Val
 }
 
 fn cluster(case: &Case, upstream: &Value) -> Result<Value> {
-    let responses: Vec<&Response> = case.requests.iter().map(|r| case.response_to(r)).collect();
-    let has = |fault: Fault| responses.iter().any(|r| r.fault == fault);
+    let of_requests = case.requests.iter().map(|r| case.response_to(r).fault);
+    let of_connections = case.connections.iter().map(|c| c.fault);
+    let faults: Vec<Fault> =
+        if case.is_tcp() { of_connections.collect() } else { of_requests.collect() };
+    let has = |fault: Fault| faults.contains(&fault);
     let shaped = [Fault::Refuse, Fault::NoEndpoint, Fault::Overflow];
     let shapes = shaped.iter().filter(|fault| has(**fault)).count();
     ensure!(shapes <= 1, "at most one of refuse, no-endpoint and overflow in a case");
@@ -217,8 +234,13 @@ fn cluster(case: &Case, upstream: &Value) -> Result<Value> {
         let none = json!({ "max_connections": 0, "max_pending_requests": 0, "max_requests": 0 });
         cluster["circuit_breakers"] = json!({ "thresholds": [none] });
     }
-    if !case.cluster.services.is_empty() {
-        let istio = json!({ "services": case.cluster.services });
+    if let Some(workload) = &case.cluster.endpoint {
+        let istio = json!({ "istio": { "workload": workload } });
+        let endpoint = &mut cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0];
+        endpoint["metadata"] = json!({ "filter_metadata": istio });
+    }
+    let istio = istio_metadata(case);
+    if !istio.is_empty() {
         cluster["metadata"] = json!({ "filter_metadata": { "istio": istio } });
     }
     if case.requests.iter().any(|request| request.grpc) {
@@ -230,6 +252,16 @@ fn cluster(case: &Case, upstream: &Value) -> Result<Value> {
             json!({ "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options });
     }
     Ok(cluster)
+}
+
+fn istio_metadata(case: &Case) -> Map<String, Value> {
+    let told = &case.cluster;
+    let fields = [
+        ("services", (!told.services.is_empty()).then(|| json!(told.services))),
+        ("external", told.external.map(Value::from)),
+        ("disable_mx", told.disable_mx.map(Value::from)),
+    ];
+    fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 fn static_cluster(name: &str, address: &Value) -> Value {
@@ -244,7 +276,7 @@ fn static_cluster(name: &str, address: &Value) -> Value {
     })
 }
 
-fn socket(port: u16) -> Value {
+pub(super) fn socket(port: u16) -> Value {
     json!({ "socket_address": { "address": "127.0.0.1", "port_value": port } })
 }
 
