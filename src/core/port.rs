@@ -48,6 +48,12 @@ pub trait Host {
     /// [`crate::attribute::decode`]. An error leaves `out` as it was.
     fn evaluate(&mut self, expression: ExprId, out: &mut Vec<u8>) -> Result<(), Failed>;
 
+    /// An attribute of the stream in hand by its path, encoded as [`Host::evaluate`] does; `None` when there is none.
+    ///
+    /// The only way to ask while the timer fires: Envoy evaluates expressions for the context it called, which is the
+    /// plugin's then, whatever stream the module has made effective.
+    fn attribute(&mut self, path: &[&str]) -> Option<Vec<u8>>;
+
     /// A value of the proxy's own node, such as `["id"]` or `["metadata", "LABELS", "app"]`; only called while
     /// configuring.
     fn node(&mut self, path: &[&str]) -> Option<Vec<u8>>;

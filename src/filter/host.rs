@@ -22,6 +22,10 @@ impl Host for Proxy {
         Ok(())
     }
 
+    fn attribute(&mut self, path: &[&str]) -> Option<Vec<u8>> {
+        abi::property(path.join("\0").as_bytes()).ok()
+    }
+
     fn node(&mut self, path: &[&str]) -> Option<Vec<u8>> {
         let path = [&["xds", "node"], path].concat().join("\0");
         abi::property(path.as_bytes()).ok()

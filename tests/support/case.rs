@@ -177,6 +177,8 @@ pub struct Response {
     pub peer: Option<Peer>,
     /// How long the upstream waits before it answers.
     pub delay_ms: u64,
+    /// How long it then waits between the headers and the body.
+    pub pause_ms: u64,
     /// What goes wrong.
     pub fault: Fault,
     /// Envoy's response flags, in the order of their bits.
@@ -397,6 +399,7 @@ impl Default for Response {
             messages: None,
             peer: None,
             delay_ms: 0,
+            pause_ms: 0,
             fault: Fault::None,
             flags: Vec::new(),
         }

@@ -51,6 +51,11 @@ pub fn at_response(case: &Case, request: &Request) -> Value {
 pub fn at_tick(case: &Case, request: &Request, tick: &Tick) -> Value {
     let phase = if tick.answered { at_response } else { at_request };
     let mut root = phase(case, request);
+    // Between callbacks Envoy shows no headers to a module, nor what it reads from them.
+    root.set("request", Value::map());
+    if let Some(response) = root.get_mut("response") {
+        response.set("headers", Value::map());
+    }
     add_messages(&mut root, case, tick.so_far);
     root
 }
@@ -67,7 +72,8 @@ pub fn at_log(case: &Case, request: &Request) -> Value {
     let Value::Map(fields) = &mut root else { return root };
     fields.insert("response".to_owned(), response_attributes(response));
     if let Some(request_fields) = fields.get_mut("request") {
-        let delay = i64::try_from(response.delay_ms).expect("a short delay") * 1_000_000;
+        let delay = i64::try_from(response.delay_ms + response.pause_ms).expect("a short delay")
+            * 1_000_000;
         request_fields.set("duration", Value::Duration(DURATION + delay));
         let size = size(request.body_bytes);
         request_fields.set("size", size);

@@ -19,7 +19,9 @@ pub struct Proxy {
     published: BTreeMap<String, Vec<u8>>,
     declared: BTreeSet<String>,
     expressions: Vec<Expression>,
-    /// Attributes of the stream while calls speak of the plugin, and the other way round.
+    /// Attributes of the plugin while the timer fires: expressions know nothing else then.
+    plugin: Option<Value>,
+    /// Attributes of the stream while properties are those of the plugin.
     parked: Option<Value>,
     request_headers: Headers,
     response_headers: Headers,
@@ -48,6 +50,7 @@ impl Proxy {
             published: BTreeMap::new(),
             declared: BTreeSet::new(),
             expressions: Vec::new(),
+            plugin: None,
             parked: None,
             request_headers: BTreeMap::new(),
             response_headers: BTreeMap::new(),
@@ -112,14 +115,27 @@ impl Proxy {
         self.root = attributes;
     }
 
-    /// Calls speak of the plugin from now on, which has no stream.
-    pub fn leave_stream(&mut self, plugin: Value) {
-        if self.parked.is_none() {
-            self.parked = Some(std::mem::replace(&mut self.root, plugin));
+    /// The timer fires. As in Envoy, expressions are the plugin's until it is over; properties are, until a stream is
+    /// made effective.
+    pub fn begin_tick(&mut self, plugin: Value) {
+        self.plugin = Some(plugin);
+        self.leave_stream();
+    }
+
+    /// The timer's call is over.
+    pub fn end_tick(&mut self) {
+        self.enter_stream();
+        self.plugin = None;
+    }
+
+    /// The plugin is effective, which has no stream.
+    pub fn leave_stream(&mut self) {
+        if let (Some(plugin), None) = (&self.plugin, &self.parked) {
+            self.parked = Some(std::mem::replace(&mut self.root, plugin.clone()));
         }
     }
 
-    /// Calls speak of the stream in hand again.
+    /// The stream in hand is effective.
     pub fn enter_stream(&mut self) {
         if let Some(stream) = self.parked.take() {
             self.root = stream;
@@ -143,7 +159,7 @@ impl Proxy {
         self.count("expr_evaluate");
         let index = usize::try_from(token).ok().and_then(|token| token.checked_sub(1));
         let expression = index.and_then(|i| self.expressions.get(i)).ok_or(status::NOT_FOUND)?;
-        expression.evaluate(&self.root)
+        expression.evaluate(self.plugin.as_ref().unwrap_or(&self.root))
     }
 
     /// `proxy_get_property`; a path whose first name is no attribute is looked up among the set properties.
@@ -190,6 +206,10 @@ impl Host for Proxy {
     fn evaluate(&mut self, expression: ExprId, out: &mut Vec<u8>) -> Result<(), Failed> {
         out.extend(self.evaluate_token(expression.0).map_err(Failed)?);
         Ok(())
+    }
+
+    fn attribute(&mut self, path: &[&str]) -> Option<Vec<u8>> {
+        self.property(path).ok()
     }
 
     fn node(&mut self, path: &[&str]) -> Option<Vec<u8>> {
@@ -343,7 +363,10 @@ impl Run<'_> {
     }
 
     fn tick(&mut self, stream: &mut Stream) {
+        self.proxy.begin_tick(model::configuring(self.case));
+        self.proxy.enter_stream();
         self.recorder.on_tick(stream, &mut self.proxy, &mut self.statistics);
+        self.proxy.end_tick();
         self.outcome.ticks.push(self.statistics.metrics.series());
     }
 }

@@ -37,6 +37,8 @@ type Received = Arc<Mutex<BTreeMap<usize, Headers>>>;
 #[derive(Debug)]
 struct Frames {
     frames: VecDeque<Frame<Bytes>>,
+    /// Holds the frames back until it is over.
+    pause: Pin<Box<Sleep>>,
     /// Breaks the connection when it is over: by then what came before is on its way.
     breaks: Option<Pin<Box<Sleep>>>,
 }
@@ -88,6 +90,9 @@ impl Body for Frames {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if !self.frames.is_empty() && self.pause.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
         if let Some(frame) = self.frames.pop_front() {
             return Poll::Ready(Some(Ok(frame)));
         }
@@ -153,7 +158,8 @@ fn frames(response: &Response) -> Frames {
         frames.push_back(Frame::trailers(header_map(&trailers)));
     }
     let breaks = response.fault == Fault::ResetMidBody;
-    Frames { frames, breaks: breaks.then(|| Box::pin(tokio::time::sleep(BREAK_AFTER))) }
+    let pause = Box::pin(tokio::time::sleep(Duration::from_millis(response.pause_ms)));
+    Frames { frames, pause, breaks: breaks.then(|| Box::pin(tokio::time::sleep(BREAK_AFTER))) }
 }
 
 fn header_map(headers: &Headers) -> HeaderMap {

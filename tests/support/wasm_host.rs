@@ -194,9 +194,9 @@ impl WasmHost {
     fn tick(&mut self) -> Result<Vec<Series>> {
         if self.state().tick_period.is_some_and(|period| period > 0) {
             let state = self.state_mut();
-            state.proxy.leave_stream(state.plugin.clone());
+            state.proxy.begin_tick(state.plugin.clone());
             self.call("proxy_on_tick", &[ROOT_CONTEXT])?;
-            self.state_mut().proxy.enter_stream();
+            self.state_mut().proxy.end_tick();
         }
         Ok(self.state().metrics.series())
     }

@@ -141,6 +141,44 @@ impl Fact {
         self as usize
     }
 
+    /// The path of the attribute that its expression reads.
+    pub fn path(self) -> &'static [&'static str] {
+        match self {
+            Fact::ListenerDirection => &["xds", "listener_direction"],
+            Fact::Host => &["request", "host"],
+            Fact::ContentType => &["request", "headers", "content-type"],
+            Fact::ResponseCode => &["response", "code"],
+            Fact::GrpcStatus => &["response", "grpc_status"],
+            Fact::ResponseFlags => &["response", "flags"],
+            Fact::RouteName => &["xds", "route_name"],
+            Fact::ClusterName => &["xds", "cluster_name"],
+            Fact::ClusterService => {
+                &["xds", "cluster_metadata", "filter_metadata", "istio", "services", "0"]
+            }
+            Fact::ClusterExternal => {
+                &["xds", "cluster_metadata", "filter_metadata", "istio", "external"]
+            }
+            Fact::ClusterDisablesExchange => {
+                &["xds", "cluster_metadata", "filter_metadata", "istio", "disable_mx"]
+            }
+            Fact::DownstreamLocalSan => &["connection", "uri_san_local_certificate"],
+            Fact::DownstreamPeerSan => &["connection", "uri_san_peer_certificate"],
+            Fact::UpstreamLocalSan => &["upstream", "uri_san_local_certificate"],
+            Fact::UpstreamPeerSan => &["upstream", "uri_san_peer_certificate"],
+            Fact::PeerPrincipal => &["filter_state", "io.istio.peer_principal"],
+            Fact::LocalPrincipal => &["filter_state", "io.istio.local_principal"],
+            Fact::DownstreamPeer => &["filter_state", "downstream_peer"],
+            Fact::UpstreamPeer => &["filter_state", "upstream_peer"],
+            Fact::EndpointWorkload => {
+                &["xds", "upstream_host_metadata", "filter_metadata", "istio", "workload"]
+            }
+            Fact::GrpcMessages => &["filter_state", "envoy.filters.http.grpc_stats"],
+            Fact::Duration => &["request", "duration"],
+            Fact::RequestBytes => &["request", "total_size"],
+            Fact::ResponseBytes => &["response", "total_size"],
+        }
+    }
+
     /// The expression that yields it.
     pub fn expression(self) -> &'static str {
         TABLE.get(self.index()).map(|(_, text)| *text).unwrap_or_default()
@@ -155,6 +193,15 @@ mod tests {
     fn the_table_is_in_the_order_of_the_enum() {
         for (position, (fact, _)) in TABLE.iter().enumerate() {
             assert_eq!(fact.index(), position);
+        }
+    }
+
+    #[test]
+    fn the_path_leads_where_the_expression_reads() {
+        for (fact, expression) in TABLE {
+            let read = expression.replace("['", ".").replace("[0]", ".0").replace("']", "");
+            let path = fact.path().join(".");
+            assert!(read.ends_with(&format!("? {path} : ''")), "{path} in {expression}");
         }
     }
 

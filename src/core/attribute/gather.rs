@@ -67,6 +67,23 @@ impl Query {
         }
     }
 
+    /// Fetches all facts into `buffer` one by one: for the timer, when expressions cannot be evaluated for a stream.
+    pub(crate) fn fetch_attributes(
+        &self,
+        host: &mut impl Host,
+        buffer: &mut Vec<u8>,
+        ranges: &mut Ranges,
+    ) {
+        *ranges = NO_RANGES;
+        for Element { fact, .. } in self.listed.iter().chain(&self.alone) {
+            let start = buffer.len();
+            buffer.extend(host.attribute(fact.path()).unwrap_or_default());
+            if let Some(range) = ranges.get_mut(fact.index()) {
+                *range = start..buffer.len();
+            }
+        }
+    }
+
     fn fetch_list(
         &self,
         host: &mut impl Host,

@@ -81,6 +81,11 @@ impl Program {
         }
     }
 
+    /// Whether the host evaluates it for each stream.
+    pub fn is_on_host(&self) -> bool {
+        matches!(self.0, Class::Host(_))
+    }
+
     /// Appends the value to `out`.
     ///
     /// # Errors

@@ -106,6 +106,18 @@ impl Plan {
         self.groups.iter().any(|group| group.occasion == occasion)
     }
 
+    /// Whether the labels of an occasion's metrics are known without the host's expressions.
+    pub(crate) fn labels_without_host(&self, occasion: Occasion) -> bool {
+        let groups = self.groups.iter().filter(|group| group.occasion == occasion);
+        let mut sources = groups.flat_map(|group| group.labels.iter().map(|(_, source)| source));
+        !sources.any(|source| match source {
+            Source::Standard(_) => false,
+            Source::Expression(index) => {
+                self.expressions.get(*index).is_some_and(Program::is_on_host)
+            }
+        })
+    }
+
     /// How often streams that last are reported, in milliseconds; 0 for never.
     pub fn reporting_interval(&self) -> u32 {
         let lasting = self.records(Occasion::Messages) || self.records(Occasion::Connection);

@@ -48,6 +48,15 @@ struct Queries {
     bytes: Query,
 }
 
+/// In which callback facts are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asking {
+    /// One of the stream's.
+    Stream,
+    /// The timer's, which is the plugin's.
+    Timer,
+}
+
 // === impl Recorder ===
 
 impl Recorder {
@@ -102,18 +111,21 @@ impl Recorder {
     }
 
     /// Time has passed: reports what has grown of a stream that lasts.
+    ///
+    /// The labels of a stream are those of its first report. While one of them can be told only when the stream ends (the
+    /// peer or the service is not known yet, a dimension is an expression of the host), it waits for its end.
     pub fn on_tick(&mut self, stream: &mut Stream, host: &mut impl Host, sink: &mut impl Sink) {
         let occasion = stream.kind.occasion();
         if stream.recorded || !self.plan.records(occasion) {
             return;
         }
-        let Some(now) = self.measure(stream.kind, false, host) else { return };
+        let Some(now) = self.measure(stream.kind, host) else { return };
         let mut errors = Errors::default();
-        if stream.growth.is_none() {
+        if stream.growth.is_none() && self.plan.labels_without_host(occasion) {
             let settled = stream.exchange.as_ref().is_none_or(Exchanged::is_settled);
             self.scratch.begin(&self.plan, stream);
-            errors.merge(self.fetch(stream, host));
-            if settled && (self.knows_peer(stream) || stream.exchange.is_some()) {
+            errors.merge(self.fetch(stream, Asking::Timer, host));
+            if settled && self.knows_labels(stream) {
                 errors.merge(self.open(stream, sink));
             }
         }
@@ -131,7 +143,7 @@ impl Recorder {
         if stream.kind == Kind::Request {
             errors.merge(self.derive(Phase::AfterResponse, host));
         }
-        errors.merge(self.fetch(stream, host));
+        errors.merge(self.fetch(stream, Asking::Stream, host));
         errors.merge(self.record(stream, sink));
         let facts = Facts::new(&self.scratch.facts, &self.scratch.ranges);
         let lasting = self.plan.records(stream.kind.occasion());
@@ -176,14 +188,17 @@ impl Recorder {
     }
 
     /// Fetches the facts and evaluates the expressions of dimensions and definitions.
-    fn fetch(&mut self, stream: &Stream, host: &mut impl Host) -> Errors {
+    fn fetch(&mut self, stream: &Stream, asking: Asking, host: &mut impl Host) -> Errors {
         let mut errors = Errors::default();
         let Scratch { facts: fetched, ranges, buffer, values, attributes } = &mut self.scratch;
         let query = match stream.kind {
             Kind::Request => &mut self.queries.request,
             Kind::Connection => &mut self.queries.connection,
         };
-        query.fetch(host, fetched, ranges);
+        match asking {
+            Asking::Stream => query.fetch(host, fetched, ranges),
+            Asking::Timer => query.fetch_attributes(host, fetched, ranges),
+        }
         let facts = Facts::new(fetched, ranges);
         let known = Known {
             plan: &self.plan,
@@ -192,6 +207,10 @@ impl Recorder {
             upstream: view::upstream(stream, &facts),
         };
         for program in &self.plan.expressions {
+            if asking == Asking::Timer && program.is_on_host() {
+                values.push(None);
+                continue;
+            }
             let start = buffer.len();
             let written = program.write(&known, host, buffer);
             if written == Err(NoValue::Failed) {
@@ -227,21 +246,23 @@ impl Recorder {
         errors
     }
 
-    /// What has grown by now, without asking for anything else.
-    fn measure(&mut self, kind: Kind, ended: bool, host: &mut impl Host) -> Option<Quantities> {
+    /// What has grown by now, as the timer sees it, without asking for anything else.
+    fn measure(&mut self, kind: Kind, host: &mut impl Host) -> Option<Quantities> {
         let query = match kind {
-            Kind::Request => &mut self.queries.messages,
-            Kind::Connection => &mut self.queries.bytes,
+            Kind::Request => &self.queries.messages,
+            Kind::Connection => &self.queries.bytes,
         };
         let Scratch { facts, ranges, .. } = &mut self.scratch;
         facts.clear();
-        query.fetch(host, facts, ranges);
-        quantities(kind, ended, &Facts::new(facts, ranges))
+        query.fetch_attributes(host, facts, ranges);
+        quantities(kind, false, &Facts::new(facts, ranges))
     }
 
-    fn knows_peer(&self, stream: &Stream) -> bool {
+    /// Whether all labels are known that will ever be: with an exchange that is over, an unknown peer stays unknown.
+    fn knows_labels(&self, stream: &Stream) -> bool {
         let facts = Facts::new(&self.scratch.facts, &self.scratch.ranges);
-        View::new(&self.plan, stream, &self.scratch, &facts).knows_peer()
+        let view = View::new(&self.plan, stream, &self.scratch, &facts);
+        (stream.exchange.is_some() || view.knows_peer()) && view.knows_service(&self.plan)
     }
 
     /// Takes the labels of a stream that lasts, for all its reports.

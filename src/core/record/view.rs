@@ -107,6 +107,12 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Whether the destination service is known, if it can be at all. The timer cannot see the Host header.
+    pub fn knows_service(&self, plan: &Plan) -> bool {
+        let needs_host = !plan.no_host_fallback && !self.labels.tcp;
+        !needs_host || !self.labels.destination.service.is_empty()
+    }
+
     /// Whether the peer that the labels tell of is known: by metadata, or by its certificate.
     pub fn knows_peer(&self) -> bool {
         let facts = self.labels.facts;

@@ -16,8 +16,20 @@ fn recorder(config: &str, host: &mut Script, stats: &mut Stats) -> Recorder {
     Recorder::new(plan, host, stats)
 }
 
+/// `{host: "a.b"}`.
+const SERVICE: &[u8] = b"\x01\0\0\0\x04\0\0\0\x03\0\0\0host\0a.b\0";
+
 fn outbound() -> Script {
-    Script { facts: [(Fact::ListenerDirection, int(2))].into(), ..Script::default() }
+    let facts =
+        [(Fact::ListenerDirection, int(2)), (Fact::ClusterService, SERVICE.to_vec())].into();
+    Script { facts, ..Script::default() }
+}
+
+/// The timer fires, and expressions cannot be evaluated meanwhile.
+fn tick(recorder: &mut Recorder, stream: &mut Stream, host: &mut Script, stats: &mut Stats) {
+    host.timer = true;
+    recorder.on_tick(stream, host, stats);
+    host.timer = false;
 }
 
 fn messages(host: &mut Script, text: &str) {
@@ -33,12 +45,12 @@ fn messages_are_counted_in_deltas() {
     recorder.on_request(&mut stream, &mut host, &mut stats);
     for (text, requests, responses) in [("2,3", 2, 3), ("2,3", 2, 3), ("5,4", 5, 4)] {
         messages(&mut host, text);
-        recorder.on_tick(&mut stream, &mut host, &mut stats);
+        tick(&mut recorder, &mut stream, &mut host, &mut stats);
         assert_eq!((stats.total(REQUESTS), stats.total(RESPONSES)), (requests, responses));
     }
     messages(&mut host, "6,6");
     recorder.on_log(&mut stream, &mut host, &mut stats);
-    recorder.on_tick(&mut stream, &mut host, &mut stats);
+    tick(&mut recorder, &mut stream, &mut host, &mut stats);
     assert_eq!((stats.total(REQUESTS), stats.total(RESPONSES)), (6, 6));
     assert_eq!(stats.labels(REQUESTS).matches("=.=").count(), 20);
 }
@@ -50,11 +62,11 @@ fn nothing_is_reported_before_the_answer_told_who_the_peer_is() {
     let mut stream = Stream::default();
     recorder.on_request(&mut stream, &mut host, &mut stats);
     messages(&mut host, "2,0");
-    recorder.on_tick(&mut stream, &mut host, &mut stats);
+    tick(&mut recorder, &mut stream, &mut host, &mut stats);
     assert_eq!(stats.total(REQUESTS), 0);
     host.response.insert(METADATA_HEADER.into(), b"not metadata".to_vec());
     recorder.on_response(&mut stream, &mut host, &mut stats);
-    recorder.on_tick(&mut stream, &mut host, &mut stats);
+    tick(&mut recorder, &mut stream, &mut host, &mut stats);
     assert_eq!(stats.total(REQUESTS), 2);
 }
 
@@ -64,10 +76,37 @@ fn a_peer_nobody_told_of_is_reported_at_the_end() {
     let mut recorder = recorder("{}", &mut host, &mut stats);
     let mut stream = Stream::default();
     messages(&mut host, "2,1");
-    recorder.on_tick(&mut stream, &mut host, &mut stats);
+    tick(&mut recorder, &mut stream, &mut host, &mut stats);
     assert_eq!(stats.total(REQUESTS), 0);
     recorder.on_log(&mut stream, &mut host, &mut stats);
     assert_eq!((stats.total(REQUESTS), stats.total(RESPONSES)), (2, 1));
+}
+
+#[test]
+fn a_label_that_only_the_end_can_tell_is_waited_for() {
+    let by_host = "{}";
+    let by_expression = r#"{"metrics":[{"dimensions":{"x":"request.method"}}]}"#;
+    for (config, service) in [(by_host, &b""[..]), (by_expression, SERVICE)] {
+        let (mut host, mut stats) = (outbound(), Stats::default());
+        host.facts.insert(Fact::EndpointWorkload, b"w;n;s;r;c".to_vec());
+        host.facts.insert(Fact::ClusterService, service.to_vec());
+        host.facts.insert(Fact::Host, b"ratings:9080".to_vec());
+        host.answers.insert("request.method".to_owned(), b"POST".to_vec());
+        let mut recorder = recorder(config, &mut host, &mut stats);
+        let mut stream = Stream::default();
+        messages(&mut host, "2,1");
+        tick(&mut recorder, &mut stream, &mut host, &mut stats);
+        assert_eq!(stats.total(REQUESTS), 0);
+        recorder.on_log(&mut stream, &mut host, &mut stats);
+        assert_eq!((stats.total(REQUESTS), stats.total("opmeter_evaluation_errors_total")), (2, 0));
+        let labels = stats.labels(REQUESTS);
+        let told = if service.is_empty() {
+            "destination_service=.=ratings:9080;.;"
+        } else {
+            "x=.=POST;.;"
+        };
+        assert!(labels.contains(told), "{labels}");
+    }
 }
 
 #[test]
@@ -99,10 +138,10 @@ fn a_connection_is_opened_once_grows_and_closes() {
     let mut recorder = recorder("{}", &mut host, &mut stats);
     let mut stream = Stream::connection();
     bytes(&mut host, 10, 100);
-    recorder.on_tick(&mut stream, &mut host, &mut stats);
+    tick(&mut recorder, &mut stream, &mut host, &mut stats);
     assert_eq!(tcp(&stats), [1, 0, 10, 100]);
     bytes(&mut host, 15, 100);
-    recorder.on_tick(&mut stream, &mut host, &mut stats);
+    tick(&mut recorder, &mut stream, &mut host, &mut stats);
     assert_eq!(tcp(&stats), [1, 0, 15, 100]);
     bytes(&mut host, 15, 250);
     recorder.on_log(&mut stream, &mut host, &mut stats);
@@ -120,7 +159,7 @@ fn a_connection_keeps_the_labels_of_its_first_report() {
     host.facts.insert(Fact::EndpointWorkload, b"w;n;s;r;c".to_vec());
     let mut recorder = recorder("{}", &mut host, &mut stats);
     let mut stream = Stream::connection();
-    recorder.on_tick(&mut stream, &mut host, &mut stats);
+    tick(&mut recorder, &mut stream, &mut host, &mut stats);
     host.facts.insert(Fact::ResponseFlags, int(1 << 14));
     recorder.on_log(&mut stream, &mut host, &mut stats);
     let labels = stats.labels("istio_tcp_connections_closed_total");
@@ -133,7 +172,7 @@ fn a_connection_with_an_unknown_peer_is_reported_at_its_end() {
     let mut recorder = recorder("{}", &mut host, &mut stats);
     let mut stream = Stream::connection();
     bytes(&mut host, 10, 100);
-    recorder.on_tick(&mut stream, &mut host, &mut stats);
+    tick(&mut recorder, &mut stream, &mut host, &mut stats);
     assert_eq!(tcp(&stats), [0, 0, 0, 0]);
     recorder.on_log(&mut stream, &mut host, &mut stats);
     assert_eq!(tcp(&stats), [1, 1, 10, 100]);

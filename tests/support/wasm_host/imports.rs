@@ -148,7 +148,7 @@ fn write_header(vm: &mut Vm<'_>, map: i32, name: String, value: Vec<u8>, add: bo
 /// The calls that follow speak of the plugin, or of the stream that lives.
 fn enter(state: &mut HostState, context: i32) -> u32 {
     if context == ROOT_CONTEXT {
-        state.proxy.leave_stream(state.plugin.clone());
+        state.proxy.leave_stream();
     } else if state.stream == Some(context) {
         state.proxy.enter_stream();
     } else {

@@ -24,6 +24,8 @@ pub struct Script {
     pub request: BTreeMap<String, Vec<u8>>,
     pub response: BTreeMap<String, Vec<u8>>,
     pub expressions: Vec<String>,
+    /// Whether the timer fires, so that expressions are evaluated without a stream.
+    pub timer: bool,
 }
 
 impl Script {
@@ -64,10 +66,18 @@ impl Host for Script {
 
     fn evaluate(&mut self, expression: ExprId, out: &mut Vec<u8>) -> Result<(), Failed> {
         self.evaluations += 1;
+        if self.timer {
+            return Err(FAILURE);
+        }
         let text = &self.expressions[expression.0 as usize];
         let value = if text.starts_with('[') { self.list(text) } else { self.answer(text) };
         out.extend(value.ok_or(FAILURE)?);
         Ok(())
+    }
+
+    fn attribute(&mut self, path: &[&str]) -> Option<Vec<u8>> {
+        let fact = TABLE.iter().find(|(fact, _)| fact.path() == path)?.0;
+        self.facts.get(&fact).filter(|_| !self.timer || fact != Fact::Host).cloned()
     }
 
     fn node(&mut self, path: &[&str]) -> Option<Vec<u8>> {
