@@ -1,10 +1,18 @@
 //! A corpus case: a configuration, traffic, and the series that have to come out.
 
+pub mod lasting;
+pub mod message;
+pub mod peer;
+
 use crate::engine::Engine;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
+
+pub use lasting::{Connection, Tick};
+pub use message::{Fault, Request, Response};
+pub use peer::{Peer, Want};
 
 /// A file of cases.
 #[derive(Debug, Deserialize)]
@@ -35,6 +43,12 @@ pub struct Case {
     /// Node metadata of the proxy; a complete Istio workload when not given.
     #[serde(default = "default_node")]
     pub node: toml::Table,
+    /// Its locality: `region`, `zone`.
+    #[serde(default)]
+    pub locality: BTreeMap<String, String>,
+    /// Filter state that the proxy's own filters left: text, or an Istio peer (a table), which models alone can show.
+    #[serde(default)]
+    pub filter_state: toml::Table,
     /// The upstream cluster that requests are routed to.
     #[serde(default)]
     pub cluster: Cluster,
@@ -51,6 +65,12 @@ pub struct Case {
     /// The requests, one after the other; one plain GET when none is given.
     #[serde(default = "one_request")]
     pub requests: Vec<Request>,
+    /// The connections, one after the other, in place of requests: the module is a network filter.
+    #[serde(default)]
+    pub connections: Vec<Connection>,
+    /// Whether Envoy's grpc_stats filter runs.
+    #[serde(default = "yes")]
+    pub grpc_stats: bool,
     /// The response to all requests that have none of their own.
     #[serde(default)]
     pub response: Response,
@@ -89,6 +109,12 @@ pub struct Cluster {
     pub name: String,
     /// `filter_metadata.istio.services`; no Istio metadata at all when empty.
     pub services: Vec<BTreeMap<String, String>>,
+    /// `filter_metadata.istio.external`; not there when not given.
+    pub external: Option<bool>,
+    /// `filter_metadata.istio.disable_mx`; not there when not given.
+    pub disable_mx: Option<bool>,
+    /// `filter_metadata.istio.workload` of its endpoint; no metadata at all when not given.
+    pub endpoint: Option<String>,
 }
 
 /// URI SANs of a TLS connection.
@@ -99,85 +125,6 @@ pub struct Tls {
     pub local: String,
     /// Of the peer's certificate.
     pub peer: String,
-}
-
-/// A request.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Request {
-    /// Method.
-    pub method: String,
-    /// Path with query.
-    pub path: String,
-    /// Host or `:authority` header.
-    pub host: String,
-    /// Further headers, names in lower case.
-    pub headers: BTreeMap<String, String>,
-    /// Further headers whose values are any bytes, in hexadecimal.
-    pub raw_headers: BTreeMap<String, String>,
-    /// Whether it is a gRPC call: HTTP/2, `content-type: application/grpc` unless `headers` say otherwise.
-    pub grpc: bool,
-    /// Bytes of body.
-    pub body_bytes: usize,
-    /// How often it is sent.
-    pub count: u32,
-    /// The response to it; the case's when not given.
-    pub response: Option<Response>,
-}
-
-/// A response, or what happens in its place.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Response {
-    /// Status that the client sees; 0 when it sees none.
-    pub status: u16,
-    /// Headers, names in lower case.
-    pub headers: BTreeMap<String, String>,
-    /// Trailers.
-    pub trailers: BTreeMap<String, String>,
-    /// Bytes of body.
-    pub body_bytes: usize,
-    /// How long the upstream waits before it answers.
-    pub delay_ms: u64,
-    /// What goes wrong.
-    pub fault: Fault,
-    /// Envoy's response flags, in the order of their bits.
-    pub flags: Vec<String>,
-}
-
-/// What goes wrong with a request.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub enum Fault {
-    /// Nothing: the upstream answers.
-    #[default]
-    None,
-    /// The upstream refuses the connection.
-    Refuse,
-    /// The upstream closes the connection instead of answering.
-    Reset,
-    /// The upstream closes the connection in the middle of the response's body.
-    ResetMidBody,
-    /// The upstream answers with something that is not HTTP.
-    Garbage,
-    /// The upstream answers later than the route's timeout (100 ms).
-    Timeout,
-    /// The client closes the connection before there is a response.
-    AbortByClient,
-    /// No route matches.
-    NoRoute,
-    /// The route leads to a cluster that does not exist.
-    NoCluster,
-    /// The cluster has no endpoint.
-    NoEndpoint,
-    /// The cluster's circuit breaker allows no request.
-    Overflow,
-    /// Envoy's fault filter answers in place of the upstream.
-    InjectedAbort,
-    /// Envoy's fault filter delays the request, the upstream answers.
-    InjectedDelay,
-    /// The route answers by itself.
-    Direct,
 }
 
 /// Reads all cases of a folder, in the order of file names.
@@ -214,9 +161,45 @@ impl Case {
         ensure!(all != self.why.is_some(), "`why` tells why an engine is left out of `on`");
         ensure!(!self.name.contains(char::is_whitespace), "a name has no spaces");
         let expectations = [&self.expect, &self.absent, &self.log, &self.refused];
-        ensure!(expectations.iter().any(|e| !e.is_empty()), "nothing is expected");
+        let headers = |r: &Request| !r.upstream_headers.is_empty() || !r.client_headers.is_empty();
+        let expects =
+            expectations.iter().any(|e| !e.is_empty()) || self.requests.iter().any(headers);
+        ensure!(expects, "nothing is expected");
+        let real = self.on.contains(&Engine::Envoy);
+        ensure!(!real || self.ticks_in_pauses(), "a real timer fires in a pause, and there alone");
         ensure!(self.rule.len() > 20, "`rule` is a sentence with its source");
         Ok(())
+    }
+
+    /// Whether every tick happens while the upstream pauses, where a real timer fires as well.
+    fn ticks_in_pauses(&self) -> bool {
+        let request = |r: &Request| {
+            let so_far = [r.messages.unwrap_or_default(), 0];
+            r.ticks.is_empty()
+                || self.response_to(r).pause_ms > 0 && r.ticks.iter().all(|t| t.so_far == so_far)
+        };
+        let connection = |c: &Connection| {
+            c.ticks.is_empty()
+                || c.pause_ms > 0 && c.ticks.iter().all(|t| t.so_far == c.in_the_end())
+        };
+        self.requests.iter().all(request) && self.connections.iter().all(connection)
+    }
+
+    /// What has to be right after each tick, in order.
+    pub fn all_ticks(&self) -> Vec<&Tick> {
+        let of_requests = self.requests.iter().flat_map(|r| &r.ticks);
+        let of_connections = self.connections.iter().flat_map(|c| &c.ticks);
+        if self.is_tcp() { of_connections.collect() } else { of_requests.collect() }
+    }
+
+    /// Whether it is about connections rather than requests.
+    pub fn is_tcp(&self) -> bool {
+        !self.connections.is_empty()
+    }
+
+    /// Whether gRPC messages are counted.
+    pub fn counts_messages(&self) -> bool {
+        self.grpc_stats && self.requests.iter().any(|request| request.grpc)
     }
 
     /// The response to a request.
@@ -236,20 +219,6 @@ impl Case {
     }
 }
 
-impl Request {
-    /// Headers as the proxy sees them.
-    pub fn all_headers(&self) -> BTreeMap<String, Vec<u8>> {
-        let text = |(name, value): (&String, &String)| (name.clone(), value.clone().into_bytes());
-        let mut headers: BTreeMap<_, _> = self.headers.iter().map(text).collect();
-        headers.extend(self.raw_headers.iter().map(|(name, value)| (name.clone(), bytes(value))));
-        if self.grpc {
-            headers.entry("content-type".to_owned()).or_insert(b"application/grpc".to_vec());
-            headers.entry("te".to_owned()).or_insert(b"trailers".to_vec());
-        }
-        headers
-    }
-}
-
 impl Default for Cluster {
     fn default() -> Self {
         let service = [
@@ -260,47 +229,15 @@ impl Default for Cluster {
         Self {
             name: "outbound|9080||ratings.default.svc.cluster.local".to_owned(),
             services: vec![service.map(|(k, v)| (k.to_owned(), v.to_owned())).into()],
+            external: None,
+            disable_mx: None,
+            endpoint: None,
         }
     }
 }
 
-impl Default for Request {
-    fn default() -> Self {
-        Self {
-            method: "GET".to_owned(),
-            path: "/".to_owned(),
-            host: "ratings:9080".to_owned(),
-            headers: BTreeMap::new(),
-            raw_headers: BTreeMap::new(),
-            grpc: false,
-            body_bytes: 0,
-            count: 1,
-            response: None,
-        }
-    }
-}
-
-impl Default for Response {
-    fn default() -> Self {
-        Self {
-            status: 200,
-            headers: BTreeMap::new(),
-            trailers: BTreeMap::new(),
-            body_bytes: 2,
-            delay_ms: 0,
-            fault: Fault::None,
-            flags: Vec::new(),
-        }
-    }
-}
-
-/// Bytes from hexadecimal.
-///
-/// # Panics
-/// When a case's text is not hexadecimal.
-fn bytes(hex: &str) -> Vec<u8> {
-    let pair = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal");
-    (0..hex.len()).step_by(2).map(pair).collect()
+fn yes() -> bool {
+    true
 }
 
 fn all_engines() -> Vec<Engine> {

@@ -1,6 +1,8 @@
 //! Compares what came out of a case with what the case expects.
 
-use crate::case::Case;
+mod headers;
+
+use crate::case::{Case, Tick};
 use crate::cel::status;
 use crate::engine::Outcome;
 use crate::series::Series;
@@ -37,23 +39,47 @@ pub fn problems(case: &Case, outcome: &Outcome) -> Vec<String> {
             problems.push(format!("no line of the log holds: {line}"));
         }
     }
-    for text in &case.expect {
-        if let Err(problem) = expected(text, &outcome.series) {
-            problems.push(format!("{text}\n  {problem:#}"));
-        }
+    compare(&case.expect, &case.absent, &outcome.series, "", &mut problems);
+    for (n, tick) in case.all_ticks().into_iter().enumerate() {
+        let series = outcome.ticks.get(n).map_or(&[][..], Vec::as_slice);
+        let when = format!("after tick {} ", n + 1);
+        compare(&tick.expect, &tick.absent, series, &when, &mut problems);
     }
-    for text in &case.absent {
-        if let Err(problem) = absent(text, &outcome.series) {
-            problems.push(format!("not {text}\n  {problem:#}"));
-        }
-    }
+    headers::compare(case, outcome, &mut problems);
     problems
+}
+
+/// Whether the series are those that a tick expects.
+pub(crate) fn is_after(tick: &Tick, series: &[Series]) -> bool {
+    let mut problems = Vec::new();
+    compare(&tick.expect, &tick.absent, series, "", &mut problems);
+    problems.is_empty()
+}
+
+fn compare(
+    expect: &[String],
+    not: &[String],
+    series: &[Series],
+    when: &str,
+    problems: &mut Vec<String>,
+) {
+    for text in expect {
+        if let Err(problem) = expected(text, series) {
+            problems.push(format!("{when}{text}\n  {problem:#}"));
+        }
+    }
+    for text in not {
+        if let Err(problem) = absent(text, series) {
+            problems.push(format!("{when}not {text}\n  {problem:#}"));
+        }
+    }
 }
 
 /// A problem list as the message of a failed test, with the module's series and those of their labels that matter.
 pub fn report(case: &Case, outcome: &Outcome, problems: &[String]) -> String {
     let matters = |label: &String| {
-        let mut patterns = case.expect.iter().chain(&case.absent);
+        let ticks = case.all_ticks().into_iter().flat_map(|tick| &tick.expect);
+        let mut patterns = case.expect.iter().chain(&case.absent).chain(ticks);
         ["reporter", "response_code", "response_flags"].contains(&label.as_str())
             || patterns.any(|text| text.contains(label.as_str()))
     };

@@ -2,6 +2,7 @@
 
 use crate::series::Series;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Where a case runs.
@@ -25,6 +26,22 @@ pub struct Outcome {
     pub log: Vec<String>,
     /// All series of the proxy at the end.
     pub series: Vec<Series>,
+    /// The headers behind the proxy, by request; those of the last time when one is sent several times.
+    pub passed: Vec<Passed>,
+    /// All series right after each tick.
+    pub ticks: Vec<Vec<Series>>,
+}
+
+/// Headers by name.
+pub type Headers = BTreeMap<String, Vec<u8>>;
+
+/// The headers behind the proxy.
+#[derive(Clone, Debug, Default)]
+pub struct Passed {
+    /// What the upstream got; `None` when it got no request.
+    pub upstream: Option<Headers>,
+    /// What the client got; `None` when it got no response.
+    pub client: Option<Headers>,
 }
 
 // === impl Engine ===

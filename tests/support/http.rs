@@ -1,11 +1,12 @@
 //! Clients: one connection per request, HTTP/1.1 or HTTP/2, and one that goes away.
 
 use crate::case::{Fault, Request, Response};
+use crate::engine::Headers;
 use anyhow::{Context, Result, ensure};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::{http1, http2};
-use hyper::{Method, StatusCode};
+use hyper::{HeaderMap, Method, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::path::Path;
 use std::time::Duration;
@@ -25,6 +26,7 @@ const ABORT_AFTER: Duration = Duration::from_millis(60);
 /// A response taken as a whole; its body may have broken off.
 struct Answer {
     status: StatusCode,
+    headers: Headers,
     body: Vec<u8>,
 }
 
@@ -39,19 +41,39 @@ impl Drop for Connection {
 
 /// Sends a case's request and takes the whole response, however it ends.
 ///
+/// The headers of the response; `None` when the client went away before.
+///
 /// # Errors
 /// When the proxy's status is not the one the case tells.
-pub async fn send(port: u16, index: usize, request: &Request, response: &Response) -> Result<()> {
+pub async fn send(
+    port: u16,
+    index: usize,
+    request: &Request,
+    response: &Response,
+) -> Result<Option<Headers>> {
     let stream = TcpStream::connect(("127.0.0.1", port)).await?;
     let exchange = exchange(stream, message(index, request)?, request.grpc);
     if response.fault == Fault::AbortByClient {
         ensure!(tokio::time::timeout(ABORT_AFTER, exchange).await.is_err(), "answered too early");
-        return Ok(());
+        return Ok(None);
     }
     let answer = tokio::time::timeout(PATIENCE, exchange).await.context("no response")??;
     let status = answer.status.as_u16();
     ensure!(status == response.status, "status {status} instead of {}", response.status);
-    Ok(())
+    Ok(Some(answer.headers))
+}
+
+/// Headers by name; several values of one joined by commas.
+pub(crate) fn headers(map: &HeaderMap) -> Headers {
+    let mut headers = Headers::new();
+    for (name, value) in map {
+        let joined = headers.entry(name.to_string()).or_default();
+        if !joined.is_empty() {
+            joined.push(b',');
+        }
+        joined.extend(value.as_bytes());
+    }
+    headers
 }
 
 /// Sends one HTTP/1.1 request on a connection of its own.
@@ -128,7 +150,7 @@ fn message(index: usize, request: &Request) -> Result<hyper::Request<Full<Bytes>
     for (name, value) in request.all_headers() {
         message = message.header(name, value);
     }
-    Ok(message.body(Full::from(vec![b'x'; request.body_bytes]))?)
+    Ok(message.body(Full::from(request.body()))?)
 }
 
 async fn exchange<S>(stream: S, message: hyper::Request<Full<Bytes>>, http2: bool) -> Result<Answer>
@@ -148,11 +170,12 @@ where
 
 async fn take(response: hyper::Response<Incoming>) -> Answer {
     let status = response.status();
+    let headers = headers(response.headers());
     let mut incoming = response.into_body();
     let mut body = Vec::new();
     // A body that breaks off is what some cases are about.
     while let Some(Ok(frame)) = incoming.frame().await {
         body.extend(frame.into_data().unwrap_or_default());
     }
-    Answer { status, body }
+    Answer { status, headers, body }
 }

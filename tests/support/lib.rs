@@ -25,6 +25,7 @@ pub mod native_host;
 pub mod scrape;
 pub mod series;
 pub mod stat;
+pub mod tcp;
 pub mod upstream;
 pub mod value;
 pub mod wasm_host;

@@ -1,9 +1,9 @@
 //! The core's ports over the model of a proxy.
 
-use crate::case::Case;
+use crate::case::{Case, Connection, Request};
 use crate::cel::{Expression, status};
 use crate::check;
-use crate::engine::Outcome;
+use crate::engine::{Headers, Outcome, Passed};
 use crate::metrics::Metrics;
 use crate::model;
 use crate::value::Value;
@@ -19,10 +19,14 @@ pub struct Proxy {
     published: BTreeMap<String, Vec<u8>>,
     declared: BTreeSet<String>,
     expressions: Vec<Expression>,
-    /// Headers of the request that passes, by name.
-    pub request_headers: BTreeMap<String, Vec<u8>>,
-    /// Headers of the response that passes, by name.
-    pub response_headers: BTreeMap<String, Vec<u8>>,
+    /// Attributes of the plugin while the timer fires: expressions know nothing else then.
+    plugin: Option<Value>,
+    /// Attributes of the stream while properties are those of the plugin.
+    parked: Option<Value>,
+    request_headers: Headers,
+    response_headers: Headers,
+    /// Whose headers pass: they can be touched only then.
+    passing: Option<Message>,
     /// How often each call was made, by the name of the ABI's function or foreign function.
     pub calls: BTreeMap<&'static str, u64>,
 }
@@ -46,23 +50,59 @@ impl Proxy {
             published: BTreeMap::new(),
             declared: BTreeSet::new(),
             expressions: Vec::new(),
+            plugin: None,
+            parked: None,
             request_headers: BTreeMap::new(),
             response_headers: BTreeMap::new(),
+            passing: None,
             calls: BTreeMap::new(),
         }
     }
 
-    /// Headers of a message of the stream in hand.
-    pub fn headers(&mut self, message: Message) -> &mut BTreeMap<String, Vec<u8>> {
+    /// Headers of a message, in the phase in which they pass.
+    ///
+    /// # Errors
+    /// `BadArgument` in any other phase, as in Envoy.
+    pub fn headers(&mut self, message: Message) -> Result<&mut Headers, u32> {
         match message {
-            Message::Request => &mut self.request_headers,
-            Message::Response => &mut self.response_headers,
+            _ if self.passing != Some(message) => Err(status::BAD_ARGUMENT),
+            Message::Request => Ok(&mut self.request_headers),
+            Message::Response => Ok(&mut self.response_headers),
         }
     }
 
-    /// Another phase of the same stream; what was published stays.
+    /// The headers behind the proxy.
+    pub fn passed(&self, case: &Case, request: &Request) -> Passed {
+        let status = case.response_to(request).status;
+        Passed {
+            upstream: Some(self.request_headers.clone()),
+            client: (status != 0).then(|| self.response_headers.clone()),
+        }
+    }
+
+    /// Another stream, whose request headers pass.
+    pub fn begin_request(&mut self, attributes: Value) {
+        self.next_stream(attributes);
+        self.request_headers = shown_headers(&self.root, "request");
+        self.response_headers.clear();
+        self.passing = Some(Message::Request);
+    }
+
+    /// The same stream, whose response headers pass.
+    pub fn begin_response(&mut self, attributes: Value) {
+        self.response_headers = shown_headers(&attributes, "response");
+        self.advance(attributes);
+        self.passing = Some(Message::Response);
+    }
+
+    /// A later phase of the same stream; what was published stays, and so do headers as they were left.
     pub fn advance(&mut self, attributes: Value) {
+        self.passing = None;
         self.root = attributes;
+        show_headers(&mut self.root, "request", &self.request_headers);
+        if !self.response_headers.is_empty() {
+            show_headers(&mut self.root, "response", &self.response_headers);
+        }
         for (name, value) in self.published.clone() {
             self.show(&name, &value);
         }
@@ -71,7 +111,35 @@ impl Proxy {
     /// Another stream.
     pub fn next_stream(&mut self, attributes: Value) {
         self.published.clear();
+        self.passing = None;
         self.root = attributes;
+    }
+
+    /// The timer fires. As in Envoy, expressions are the plugin's until it is over; properties are, until a stream is
+    /// made effective.
+    pub fn begin_tick(&mut self, plugin: Value) {
+        self.plugin = Some(plugin);
+        self.leave_stream();
+    }
+
+    /// The timer's call is over.
+    pub fn end_tick(&mut self) {
+        self.enter_stream();
+        self.plugin = None;
+    }
+
+    /// The plugin is effective, which has no stream.
+    pub fn leave_stream(&mut self) {
+        if let (Some(plugin), None) = (&self.plugin, &self.parked) {
+            self.parked = Some(std::mem::replace(&mut self.root, plugin.clone()));
+        }
+    }
+
+    /// The stream in hand is effective.
+    pub fn enter_stream(&mut self) {
+        if let Some(stream) = self.parked.take() {
+            self.root = stream;
+        }
     }
 
     /// What is published for the stream in hand.
@@ -91,7 +159,7 @@ impl Proxy {
         self.count("expr_evaluate");
         let index = usize::try_from(token).ok().and_then(|token| token.checked_sub(1));
         let expression = index.and_then(|i| self.expressions.get(i)).ok_or(status::NOT_FOUND)?;
-        expression.evaluate(&self.root)
+        expression.evaluate(self.plugin.as_ref().unwrap_or(&self.root))
     }
 
     /// `proxy_get_property`; a path whose first name is no attribute is looked up among the set properties.
@@ -161,17 +229,33 @@ impl Host for Proxy {
     }
 
     fn header(&mut self, message: Message, name: &str) -> Result<Option<Vec<u8>>, Failed> {
-        Ok(self.headers(message).get(name).cloned())
+        Ok(self.headers(message).map_err(Failed)?.get(name).cloned())
     }
 
     fn remove_header(&mut self, message: Message, name: &str) -> Result<(), Failed> {
-        self.headers(message).remove(name);
+        self.headers(message).map_err(Failed)?.remove(name);
         Ok(())
     }
 
     fn set_header(&mut self, message: Message, name: &str, value: &[u8]) -> Result<(), Failed> {
-        self.headers(message).insert(name.to_owned(), value.to_vec());
+        self.headers(message).map_err(Failed)?.insert(name.to_owned(), value.to_vec());
         Ok(())
+    }
+}
+
+fn shown_headers(root: &Value, message: &str) -> Headers {
+    match root.at(&[message, "headers"]) {
+        Some(Value::Map(fields)) => {
+            fields.iter().map(|(name, value)| (name.clone(), value.encode())).collect()
+        }
+        _ => Headers::new(),
+    }
+}
+
+fn show_headers(root: &mut Value, message: &str, headers: &Headers) {
+    let headers = headers.iter().map(|(name, value)| (name.clone(), Value::Str(value.clone())));
+    if let Some(message) = root.get_mut(message) {
+        message.set("headers", Value::Map(headers.collect()));
     }
 }
 
@@ -202,7 +286,7 @@ impl Sink for Statistics {
 
 /// Runs a case on the core.
 pub fn run(case: &Case) -> Outcome {
-    let mut proxy = Proxy::new(model::configuring(&case.node));
+    let mut proxy = Proxy::new(model::configuring(case));
     let mut statistics = Statistics::default();
     let configured = opmeter_core::configure(case.config.as_bytes(), &mut proxy);
     let Configured { plan, warnings } = match configured {
@@ -213,19 +297,78 @@ pub fn run(case: &Case) -> Outcome {
         }
     };
     opmeter_core::record::count_config_errors(warnings.len(), &mut statistics);
-    let mut recorder = Recorder::new(plan, &mut proxy, &mut statistics);
-    for request in &case.requests {
+    let recorder = Recorder::new(plan, &mut proxy, &mut statistics);
+    let log = warnings.iter().map(ToString::to_string).collect();
+    let outcome = Outcome { log, ..Outcome::default() };
+    let mut run = Run { case, proxy, statistics, recorder, outcome };
+    if case.is_tcp() {
+        let connections = case.connections.iter().map(|c| (c, c.count));
+        connections.for_each(|(c, count)| (0..count).for_each(|_| run.connection(c)));
+    } else {
+        case.requests.iter().for_each(|request| run.request(request));
+    }
+    Outcome { series: run.statistics.metrics.series(), ..run.outcome }
+}
+
+/// A case on its way through the core.
+struct Run<'a> {
+    case: &'a Case,
+    proxy: Proxy,
+    statistics: Statistics,
+    recorder: Recorder,
+    outcome: Outcome,
+}
+
+// === impl Run ===
+
+impl Run<'_> {
+    fn request(&mut self, request: &Request) {
         for _ in 0..request.count {
-            let mut stream = Stream::default();
-            proxy.next_stream(model::at_request(case, request));
-            recorder.on_request(&mut stream, &mut proxy, &mut statistics);
-            proxy.advance(model::at_log(case, request));
-            recorder.on_log(&mut stream, &mut proxy, &mut statistics);
+            self.stream(request);
+        }
+        self.outcome.passed.push(self.proxy.passed(self.case, request));
+    }
+
+    fn stream(&mut self, request: &Request) {
+        let mut stream = Stream::default();
+        self.proxy.begin_request(model::at_request(self.case, request));
+        self.recorder.on_request(&mut stream, &mut self.proxy, &mut self.statistics);
+        self.ticks(request, false, &mut stream);
+        if self.case.response_to(request).status != 0 {
+            self.proxy.begin_response(model::at_response(self.case, request));
+            self.recorder.on_response(&mut stream, &mut self.proxy, &mut self.statistics);
+        }
+        self.ticks(request, true, &mut stream);
+        self.proxy.advance(model::at_log(self.case, request));
+        self.recorder.on_log(&mut stream, &mut self.proxy, &mut self.statistics);
+    }
+
+    fn ticks(&mut self, request: &Request, answered: bool, stream: &mut Stream) {
+        for tick in request.ticks.iter().filter(|tick| tick.answered == answered) {
+            self.proxy.advance(model::at_tick(self.case, request, tick));
+            self.tick(stream);
         }
     }
-    Outcome {
-        refused: None,
-        log: warnings.iter().map(ToString::to_string).collect(),
-        series: statistics.metrics.series(),
+
+    fn connection(&mut self, connection: &Connection) {
+        let mut stream = Stream::connection();
+        let at = |so_far, ended| model::of_connection(self.case, connection, so_far, ended);
+        let (begin, end) = (at([0, 0], false), at(connection.in_the_end(), true));
+        self.proxy.next_stream(begin);
+        for tick in &connection.ticks {
+            let attributes = model::of_connection(self.case, connection, tick.so_far, false);
+            self.proxy.next_stream(attributes);
+            self.tick(&mut stream);
+        }
+        self.proxy.next_stream(end);
+        self.recorder.on_log(&mut stream, &mut self.proxy, &mut self.statistics);
+    }
+
+    fn tick(&mut self, stream: &mut Stream) {
+        self.proxy.begin_tick(model::configuring(self.case));
+        self.proxy.enter_stream();
+        self.recorder.on_tick(stream, &mut self.proxy, &mut self.statistics);
+        self.proxy.end_tick();
+        self.outcome.ticks.push(self.statistics.metrics.series());
     }
 }

@@ -1,7 +1,9 @@
 //! A real upstream that behaves as a case tells it to, HTTP/1.1 and HTTP/2 on one port.
 
 use crate::case::{Case, Fault, Response};
-use crate::http::INDEX_HEADER;
+use crate::engine::Headers;
+use crate::http::{INDEX_HEADER, headers};
+use crate::tcp;
 use anyhow::Result;
 use hyper::body::{Body, Bytes, Frame, Incoming};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
@@ -11,7 +13,7 @@ use hyper_util::server::conn::auto;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,13 +26,19 @@ use tokio::time::Sleep;
 pub struct Upstream {
     /// Its port on the loopback address.
     pub port: u16,
+    received: Received,
     task: JoinHandle<()>,
 }
+
+/// Headers of the last request that arrived, by index.
+type Received = Arc<Mutex<BTreeMap<usize, Headers>>>;
 
 /// A body of frames that were decided before, and perhaps a broken connection in place of its end.
 #[derive(Debug)]
 struct Frames {
     frames: VecDeque<Frame<Bytes>>,
+    /// Holds the frames back until it is over.
+    pause: Pin<Box<Sleep>>,
     /// Breaks the connection when it is over: by then what came before is on its way.
     breaks: Option<Pin<Box<Sleep>>>,
 }
@@ -49,12 +57,22 @@ impl Upstream {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let port = listener.local_addr()?.port();
         let case = Arc::new(case.clone());
+        let received = Received::default();
+        let log = Arc::clone(&received);
         let task = tokio::spawn(async move {
+            if case.is_tcp() {
+                return tcp::serve(listener, case).await;
+            }
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&case)));
+                tokio::spawn(serve(stream, Arc::clone(&case), Arc::clone(&log)));
             }
         });
-        Ok(Self { port, task })
+        Ok(Self { port, received, task })
+    }
+
+    /// Headers of the last request with this index; `None` when none arrived.
+    pub fn headers_of(&self, index: usize) -> Option<Headers> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner).get(&index).cloned()
     }
 }
 
@@ -72,6 +90,9 @@ impl Body for Frames {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if !self.frames.is_empty() && self.pause.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
         if let Some(frame) = self.frames.pop_front() {
             return Poll::Ready(Some(Ok(frame)));
         }
@@ -82,13 +103,13 @@ impl Body for Frames {
     }
 }
 
-async fn serve(stream: TcpStream, case: Arc<Case>) {
+async fn serve(stream: TcpStream, case: Arc<Case>, log: Received) {
     if case.requests.iter().any(|r| case.response_to(r).fault == Fault::Garbage) {
         // The proxy going away first is fine.
         let _ = garbage(stream).await;
         return;
     }
-    let service = service_fn(move |request| answer(request, Arc::clone(&case)));
+    let service = service_fn(move |request| answer(request, Arc::clone(&case), Arc::clone(&log)));
     let builder = auto::Builder::new(TokioExecutor::new());
     // Broken connections are what some cases are about.
     let _ = builder.serve_connection(TokioIo::new(stream), service).await;
@@ -103,10 +124,13 @@ async fn garbage(mut stream: TcpStream) -> io::Result<()> {
 async fn answer(
     request: hyper::Request<Incoming>,
     case: Arc<Case>,
+    log: Received,
 ) -> io::Result<hyper::Response<Frames>> {
     let index = request.headers().get(INDEX_HEADER).and_then(|v| v.to_str().ok()?.parse().ok());
-    let request: Option<usize> = index;
-    let request = request.and_then(|i| case.requests.get(i)).ok_or_else(broken)?;
+    let index: usize = index.ok_or_else(broken)?;
+    let got = headers(request.headers());
+    log.lock().unwrap_or_else(PoisonError::into_inner).insert(index, got);
+    let request = case.requests.get(index).ok_or_else(broken)?;
     let response = case.response_to(request);
     let delay = match response.fault {
         Fault::Timeout | Fault::AbortByClient => Duration::from_secs(2),
@@ -118,26 +142,30 @@ async fn answer(
     }
     let mut out = hyper::Response::new(frames(response));
     *out.status_mut() = response.status.try_into().map_err(|_| broken())?;
-    out.headers_mut().extend(header_map(&response.headers));
+    out.headers_mut().extend(header_map(&response.all_headers()));
     Ok(out)
 }
 
 fn frames(response: &Response) -> Frames {
     let mut frames = VecDeque::new();
-    if response.body_bytes > 0 {
-        frames.push_back(Frame::data(Bytes::from(vec![b'x'; response.body_bytes])));
+    let body = response.body();
+    if !body.is_empty() {
+        frames.push_back(Frame::data(Bytes::from(body)));
     }
-    if !response.trailers.is_empty() {
-        frames.push_back(Frame::trailers(header_map(&response.trailers)));
+    let trailers = response.trailers.clone().into_iter();
+    let trailers: Headers = trailers.map(|(name, value)| (name, value.into_bytes())).collect();
+    if !trailers.is_empty() {
+        frames.push_back(Frame::trailers(header_map(&trailers)));
     }
     let breaks = response.fault == Fault::ResetMidBody;
-    Frames { frames, breaks: breaks.then(|| Box::pin(tokio::time::sleep(BREAK_AFTER))) }
+    let pause = Box::pin(tokio::time::sleep(Duration::from_millis(response.pause_ms)));
+    Frames { frames, pause, breaks: breaks.then(|| Box::pin(tokio::time::sleep(BREAK_AFTER))) }
 }
 
-fn header_map(headers: &BTreeMap<String, String>) -> HeaderMap {
-    let parse = |(name, value): (&String, &String)| {
+fn header_map(headers: &Headers) -> HeaderMap {
+    let parse = |(name, value): (&String, &Vec<u8>)| {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a case's header name");
-        (name, HeaderValue::from_bytes(value.as_bytes()).expect("a case's header value"))
+        (name, HeaderValue::from_bytes(value).expect("a case's header value"))
     };
     headers.iter().map(parse).collect()
 }

@@ -62,9 +62,20 @@ impl Value {
         }
     }
 
-    /// What a path of fields leads to.
+    /// A field of a map, to change it.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Value> {
+        match self {
+            Self::Map(fields) => fields.get_mut(name),
+            _ => None,
+        }
+    }
+
+    /// What a path of fields and positions in lists leads to.
     pub fn at(&self, path: &[&str]) -> Option<&Value> {
-        path.iter().try_fold(self, |value, name| value.get(name))
+        path.iter().try_fold(self, |value, name| match value {
+            Value::List(items) => items.get(name.parse::<usize>().ok()?),
+            _ => value.get(name),
+        })
     }
 
     /// The bytes a module is handed. A list is written like a map whose keys are the elements and whose values are empty.

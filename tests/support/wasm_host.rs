@@ -4,11 +4,13 @@
 
 mod imports;
 
-use crate::case::{Case, Request};
-use crate::engine::Outcome;
+use crate::case::{Case, Connection, Request};
+use crate::engine::{Outcome, Passed};
 use crate::metrics::Metrics;
 use crate::model;
 use crate::native_host::Proxy;
+use crate::series::Series;
+use crate::value::Value;
 use anyhow::{Context, Result, anyhow};
 use std::collections::BTreeMap;
 use wasmi::{Engine, Instance, Linker, Module, Store, Val};
@@ -37,7 +39,13 @@ pub struct HostState {
     pub calls: BTreeMap<String, u64>,
     /// Statuses to answer in place of doing a call, by ABI function.
     pub inject: BTreeMap<String, u32>,
+    /// Milliseconds between calls of `proxy_on_tick`, as the module asked for.
+    pub tick_period: Option<u32>,
     configuration: Vec<u8>,
+    /// Attributes of the plugin, which has no stream.
+    plugin: Value,
+    /// The stream that lives, if one does.
+    stream: Option<i32>,
     /// Whether `_initialize` is over; before, Envoy allows logging only.
     started: bool,
 }
@@ -65,12 +73,15 @@ impl WasmHost {
         let mut linker = Linker::new(&engine);
         imports::link(&mut linker, &module)?;
         let state = HostState {
-            proxy: Proxy::new(model::configuring(&case.node)),
+            proxy: Proxy::new(model::configuring(case)),
             metrics: Metrics::default(),
             log: Vec::new(),
             log_level: 2,
             calls: BTreeMap::new(),
             inject: BTreeMap::new(),
+            tick_period: None,
+            plugin: model::configuring(case),
+            stream: None,
             configuration: case.config.clone().into_bytes(),
             started: false,
         };
@@ -103,23 +114,91 @@ impl WasmHost {
         Ok(self.call("proxy_on_configure", &[ROOT_CONTEXT, size])? != Some(0))
     }
 
-    /// Runs one HTTP stream through all callbacks that the module exports.
+    /// Runs one HTTP stream through all callbacks that the module exports, and gives what came after each tick.
     ///
     /// # Errors
     /// A trap.
-    pub fn stream(&mut self, case: &Case, request: &Request) -> Result<()> {
-        let context = self.next_context;
-        self.next_context += 1;
-        self.state_mut().proxy.next_stream(model::at_request(case, request));
-        self.call("proxy_on_context_create", &[context, ROOT_CONTEXT])?;
+    pub fn stream(&mut self, case: &Case, request: &Request) -> Result<Vec<Vec<Series>>> {
+        let context = self.create(model::at_request(case, request))?;
+        self.state_mut().proxy.begin_request(model::at_request(case, request));
         let headers = i32::try_from(request.all_headers().len())?;
-        let bodyless = i32::from(request.body_bytes == 0);
+        let bodyless = i32::from(request.body().is_empty());
         self.call("proxy_on_request_headers", &[context, headers, bodyless])?;
+        let mut ticks = self.ticks(case, request, false)?;
+        let response = case.response_to(request);
+        if response.status != 0 {
+            self.state_mut().proxy.begin_response(model::at_response(case, request));
+            let headers = i32::try_from(response.all_headers().len())?;
+            self.call("proxy_on_response_headers", &[context, headers, 0])?;
+        }
+        ticks.extend(self.ticks(case, request, true)?);
         self.state_mut().proxy.advance(model::at_log(case, request));
         self.call("proxy_on_log", &[context])?;
         self.call("proxy_on_done", &[context])?;
+        self.delete(context)?;
+        Ok(ticks)
+    }
+
+    /// Runs one TCP connection through all callbacks that the module exports, and gives what came after each tick. Envoy
+    /// ends the context of a network filter before it logs it.
+    ///
+    /// # Errors
+    /// A trap.
+    pub fn connection(&mut self, case: &Case, connection: &Connection) -> Result<Vec<Vec<Series>>> {
+        let attributes = |so_far, ended| model::of_connection(case, connection, so_far, ended);
+        let context = self.create(attributes([0, 0], false))?;
+        self.call("proxy_on_new_connection", &[context])?;
+        let mut ticks = Vec::new();
+        for tick in &connection.ticks {
+            self.state_mut().proxy.next_stream(attributes(tick.so_far, false));
+            ticks.push(self.tick()?);
+        }
+        self.state_mut().proxy.next_stream(attributes(connection.in_the_end(), true));
+        self.call("proxy_on_done", &[context])?;
+        self.call("proxy_on_log", &[context])?;
+        self.delete(context)?;
+        Ok(ticks)
+    }
+
+    fn create(&mut self, attributes: Value) -> Result<i32> {
+        let context = self.next_context;
+        self.next_context += 1;
+        let state = self.state_mut();
+        state.proxy.next_stream(attributes);
+        state.stream = Some(context);
+        self.call("proxy_on_context_create", &[context, ROOT_CONTEXT])?;
+        Ok(context)
+    }
+
+    fn delete(&mut self, context: i32) -> Result<()> {
         self.call("proxy_on_delete", &[context])?;
+        self.state_mut().stream = None;
         Ok(())
+    }
+
+    fn ticks(
+        &mut self,
+        case: &Case,
+        request: &Request,
+        answered: bool,
+    ) -> Result<Vec<Vec<Series>>> {
+        let mut after = Vec::new();
+        for tick in request.ticks.iter().filter(|tick| tick.answered == answered) {
+            self.state_mut().proxy.advance(model::at_tick(case, request, tick));
+            after.push(self.tick()?);
+        }
+        Ok(after)
+    }
+
+    /// The timer fires, if the module asked for one. It speaks of the plugin until the module says otherwise.
+    fn tick(&mut self) -> Result<Vec<Series>> {
+        if self.state().tick_period.is_some_and(|period| period > 0) {
+            let state = self.state_mut();
+            state.proxy.begin_tick(state.plugin.clone());
+            self.call("proxy_on_tick", &[ROOT_CONTEXT])?;
+            self.state_mut().proxy.end_tick();
+        }
+        Ok(self.state().metrics.series())
     }
 
     /// Size of the module's memory, in bytes.
@@ -149,16 +228,24 @@ impl WasmHost {
 pub fn run(case: &Case, module: &[u8]) -> Result<Outcome> {
     let mut host = WasmHost::new(module, case)?;
     let accepted = host.configure()?;
-    if accepted {
+    let (mut passed, mut ticks): (Vec<Passed>, Vec<Vec<Series>>) = Default::default();
+    if accepted && case.is_tcp() {
+        for connection in &case.connections {
+            for _ in 0..connection.count {
+                ticks.extend(host.connection(case, connection)?);
+            }
+        }
+    } else if accepted {
         for request in &case.requests {
             for _ in 0..request.count {
-                host.stream(case, request)?;
+                ticks.extend(host.stream(case, request)?);
             }
+            passed.push(host.state().proxy.passed(case, request));
         }
     }
     let log: Vec<String> = host.state().log.iter().map(|line| line.text.clone()).collect();
     let refused = (!accepted).then(|| refusals(log.iter().map(String::as_str)));
-    Ok(Outcome { refused, log, series: host.state().metrics.series() })
+    Ok(Outcome { refused, log, series: host.state().metrics.series(), passed, ticks })
 }
 
 /// The problems among log lines.

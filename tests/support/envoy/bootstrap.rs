@@ -1,11 +1,12 @@
 //! The bootstrap of a case's Envoy.
 
 use super::tls::{self, Relay};
+use super::{filter_state, tcp_chain};
 use crate::case::{Case, Fault, Response, Side};
 use crate::http::INDEX_HEADER;
 use anyhow::{Result, ensure};
 use opmeter_core::metric::standard::HTTP_LABELS;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::path::Path;
 
 /// A port nobody listens on: it is reserved (TCP port service multiplexer).
@@ -20,6 +21,7 @@ pub(crate) const TYPES: &str = "type.googleapis.com/envoy.extensions.filters";
 /// # Errors
 /// When the case's requests need different clusters of one name.
 pub(super) fn build(case: &Case, upstream: u16, folder: &Path, module: &Path) -> Result<Value> {
+    filter_state::check(case)?;
     let admin = folder.join("admin");
     let mut listeners = vec![metrics_listener()];
     let mut clusters = vec![static_cluster("admin", &pipe(&admin))];
@@ -48,7 +50,9 @@ pub(super) fn build(case: &Case, upstream: u16, folder: &Path, module: &Path) ->
     listeners.push(traffic);
     clusters.push(cluster);
     Ok(json!({
-        "node": { "id": "test", "cluster": "test", "metadata": case.node },
+        "node": {
+            "id": "test", "cluster": "test", "locality": case.locality, "metadata": case.node,
+        },
         "admin": { "address": pipe(&admin) },
         "stats_flush_interval": "0.050s",
         "stats_config": { "use_all_default_tags": false, "stats_tags": stats_tags(case.dimensions()) },
@@ -85,14 +89,25 @@ fn traffic_listener(case: &Case, module: &Path) -> Value {
         Side::Inbound => "INBOUND",
         Side::Gateway => "UNSPECIFIED",
     };
+    if case.is_tcp() {
+        return tcp_chain::listener(case, direction, module);
+    }
     let routes: Vec<Value> = (0..case.requests.len()).filter_map(|i| route(case, i)).collect();
-    let filters = json!([
-        { "name": "opmeter", "typed_config": wasm_filter("http", &case.config, module) },
-        { "name": "envoy.filters.http.fault",
-          "typed_config": { "@type": format!("{TYPES}.http.fault.v3.HTTPFault") } },
-        router(),
-    ]);
-    listener("traffic", direction, &json!(routes), &filters)
+    let mut filters: Vec<Value> = filter_state::http_filter(case).into_iter().collect();
+    filters.push(
+        json!({ "name": "opmeter", "typed_config": wasm_filter("http", &case.config, module) }),
+    );
+    if case.counts_messages() {
+        let stats = format!("{TYPES}.http.grpc_stats.v3.FilterConfig");
+        filters.push(json!({
+            "name": "envoy.filters.http.grpc_stats",
+            "typed_config": { "@type": stats, "emit_filter_state": true },
+        }));
+    }
+    let fault = json!({ "@type": format!("{TYPES}.http.fault.v3.HTTPFault") });
+    filters.push(json!({ "name": "envoy.filters.http.fault", "typed_config": fault }));
+    filters.push(router());
+    listener("traffic", direction, &json!(routes), &json!(filters))
 }
 
 /// The module as an HTTP filter (`http`) or a network filter (`network`).
@@ -204,8 +219,11 @@ pub(crate) fn listener(name: &str, direction: &str, routes: &Value, filters: &Va
 }
 
 fn cluster(case: &Case, upstream: &Value) -> Result<Value> {
-    let responses: Vec<&Response> = case.requests.iter().map(|r| case.response_to(r)).collect();
-    let has = |fault: Fault| responses.iter().any(|r| r.fault == fault);
+    let of_requests = case.requests.iter().map(|r| case.response_to(r).fault);
+    let of_connections = case.connections.iter().map(|c| c.fault);
+    let faults: Vec<Fault> =
+        if case.is_tcp() { of_connections.collect() } else { of_requests.collect() };
+    let has = |fault: Fault| faults.contains(&fault);
     let shaped = [Fault::Refuse, Fault::NoEndpoint, Fault::Overflow];
     let shapes = shaped.iter().filter(|fault| has(**fault)).count();
     ensure!(shapes <= 1, "at most one of refuse, no-endpoint and overflow in a case");
@@ -219,8 +237,13 @@ fn cluster(case: &Case, upstream: &Value) -> Result<Value> {
         let none = json!({ "max_connections": 0, "max_pending_requests": 0, "max_requests": 0 });
         cluster["circuit_breakers"] = json!({ "thresholds": [none] });
     }
-    if !case.cluster.services.is_empty() {
-        let istio = json!({ "services": case.cluster.services });
+    if let Some(workload) = &case.cluster.endpoint {
+        let istio = json!({ "istio": { "workload": workload } });
+        let endpoint = &mut cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0];
+        endpoint["metadata"] = json!({ "filter_metadata": istio });
+    }
+    let istio = istio_metadata(case);
+    if !istio.is_empty() {
         cluster["metadata"] = json!({ "filter_metadata": { "istio": istio } });
     }
     if case.requests.iter().any(|request| request.grpc) {
@@ -232,6 +255,16 @@ fn cluster(case: &Case, upstream: &Value) -> Result<Value> {
             json!({ "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options });
     }
     Ok(cluster)
+}
+
+fn istio_metadata(case: &Case) -> Map<String, Value> {
+    let told = &case.cluster;
+    let fields = [
+        ("services", (!told.services.is_empty()).then(|| json!(told.services))),
+        ("external", told.external.map(Value::from)),
+        ("disable_mx", told.disable_mx.map(Value::from)),
+    ];
+    fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 pub(crate) fn static_cluster(name: &str, address: &Value) -> Value {

@@ -1,9 +1,10 @@
 //! The host's side of the ABI (proxy-wasm 0.2.1).
 
-use super::{HostState, LogLine};
+use super::{HostState, LogLine, ROOT_CONTEXT};
 use crate::cel::status::{BAD_ARGUMENT, NOT_FOUND, OK, UNIMPLEMENTED};
+use crate::engine::Headers;
 use anyhow::{Result, ensure};
-use opmeter_core::port::MetricKind;
+use opmeter_core::port::{Message, MetricKind};
 use wasmi::{Caller, Error, Extern, ExternType, Linker, Module, Val};
 
 type Vm<'a> = Caller<'a, HostState>;
@@ -43,7 +44,6 @@ fn dispatch(vm: &mut Vm<'_>, name: &str, arguments: &[Val]) -> Answer {
     let wide = |i: usize| arguments.get(i).and_then(Val::i64).unwrap_or_default();
     match name {
         // Nobody calls back: a case's streams do not last.
-        "proxy_set_tick_period_milliseconds" => Ok(OK),
         "proxy_log" => log(vm, n(0), (n(1), n(2))),
         "proxy_get_log_level" => {
             let level = vm.data().log_level;
@@ -60,6 +60,31 @@ fn dispatch(vm: &mut Vm<'_>, name: &str, arguments: &[Val]) -> Answer {
         "proxy_set_property" => {
             let (path, value) = (text(vm, (n(0), n(1)))?, read(vm, (n(2), n(3)))?);
             vm.data_mut().proxy.set_property(&path, &value);
+            Ok(OK)
+        }
+        "proxy_get_header_map_value" => {
+            let name = text(vm, (n(1), n(2)))?;
+            let value = headers(vm, n(0)).and_then(|all| all.get(&name).cloned().ok_or(NOT_FOUND));
+            answer(vm, value, (n(3), n(4)))
+        }
+        "proxy_add_header_map_value" | "proxy_replace_header_map_value" => {
+            let (header, value) = (text(vm, (n(1), n(2)))?, read(vm, (n(3), n(4)))?);
+            let joined = name == "proxy_add_header_map_value";
+            Ok(write_header(vm, n(0), header, value, joined))
+        }
+        "proxy_remove_header_map_value" => {
+            let name = text(vm, (n(1), n(2)))?;
+            Ok(headers(vm, n(0)).map_or_else(
+                |status| status,
+                |all| {
+                    all.remove(&name);
+                    OK
+                },
+            ))
+        }
+        "proxy_set_effective_context" => Ok(enter(vm.data_mut(), n(0))),
+        "proxy_set_tick_period_milliseconds" => {
+            vm.data_mut().tick_period = Some(n(0).cast_unsigned());
             Ok(OK)
         }
         "proxy_define_metric" => define(vm, n(0), (n(1), n(2)), n(3)),
@@ -95,6 +120,42 @@ fn buffer(vm: &mut Vm<'_>, arguments: &[i32; 5]) -> Answer {
     let end = start.saturating_add(size.cast_unsigned() as usize).min(configuration.len());
     let part = configuration.get(start..end).map(<[u8]>::to_vec).ok_or(BAD_ARGUMENT);
     answer(vm, part, (data, data_size))
+}
+
+/// Number of a header map among the ABI's.
+fn headers<'v>(vm: &'v mut Vm<'_>, map: i32) -> Result<&'v mut Headers, u32> {
+    match map {
+        0 => vm.data_mut().proxy.headers(Message::Request),
+        2 => vm.data_mut().proxy.headers(Message::Response),
+        _ => Err(BAD_ARGUMENT),
+    }
+}
+
+/// Sets a header; or adds a value behind a comma, as Envoy shows several values of one header.
+fn write_header(vm: &mut Vm<'_>, map: i32, name: String, value: Vec<u8>, add: bool) -> u32 {
+    let headers = match headers(vm, map) {
+        Ok(headers) => headers,
+        Err(status) => return status,
+    };
+    match headers.get_mut(&name).filter(|_| add) {
+        Some(present) => present.extend([b",", value.as_slice()].concat()),
+        None => {
+            headers.insert(name, value);
+        }
+    }
+    OK
+}
+
+/// The calls that follow speak of the plugin, or of the stream that lives.
+fn enter(state: &mut HostState, context: i32) -> u32 {
+    if context == ROOT_CONTEXT {
+        state.proxy.leave_stream();
+    } else if state.stream == Some(context) {
+        state.proxy.enter_stream();
+    } else {
+        return BAD_ARGUMENT;
+    }
+    OK
 }
 
 fn define(vm: &mut Vm<'_>, kind: i32, name: (i32, i32), id: i32) -> Answer {
