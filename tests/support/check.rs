@@ -2,7 +2,7 @@
 
 mod headers;
 
-use crate::case::Case;
+use crate::case::{Case, Tick};
 use crate::cel::status;
 use crate::engine::Outcome;
 use crate::series::Series;
@@ -47,6 +47,13 @@ pub fn problems(case: &Case, outcome: &Outcome) -> Vec<String> {
     }
     headers::compare(case, outcome, &mut problems);
     problems
+}
+
+/// Whether the series are those that a tick expects.
+pub(crate) fn is_after(tick: &Tick, series: &[Series]) -> bool {
+    let mut problems = Vec::new();
+    compare(&tick.expect, &tick.absent, series, "", &mut problems);
+    problems.is_empty()
 }
 
 fn compare(

@@ -2,16 +2,16 @@
 
 mod bootstrap;
 mod filter_state;
-mod tcp;
+mod tcp_chain;
 mod tls;
 
-use crate::case::Case;
+use crate::case::{Case, Tick};
 use crate::check;
 use crate::engine::{Outcome, Passed};
-use crate::series::parse_scrape;
+use crate::series::{Series, parse_scrape};
 use crate::upstream::Upstream;
 use crate::wasm_host::refusals;
-use crate::{http, module};
+use crate::{http, module, tcp};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -22,6 +22,8 @@ use tempfile::TempDir;
 const START: Duration = Duration::from_secs(20);
 /// Longest wait for the series a case expects: counters appear at once, histograms when Envoy merges them.
 const SETTLE: Duration = Duration::from_secs(3);
+/// Longest wait for what the timer brings; less than the pauses in which it fires.
+const TICK: Duration = Duration::from_millis(700);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
 /// How long to wait before concluding that something is absent, when nothing else tells that the streams were logged.
@@ -74,18 +76,19 @@ async fn run_async(case: &Case, binary: &Path) -> Result<Outcome> {
         ensure!(!refused.is_empty(), "Envoy ended:\n{}", envoy.log()?);
         return Ok(Outcome { refused: Some(refused), log, ..Outcome::default() });
     }
-    if case.is_tcp() {
-        for connection in case.connections.iter().flat_map(|c| (0..c.count).map(move |_| c)) {
-            let sent = crate::tcp::send(envoy.traffic_port, connection).await;
+    let mut told = Outcome::default();
+    for connection in &case.connections {
+        for _ in 0..connection.count {
+            let sent = tcp::send(envoy.traffic_port, connection);
+            let (sent, ticks) = tokio::join!(sent, envoy.ticks(&connection.ticks));
             sent.with_context(|| format!("log:\n{}", envoy.log().unwrap_or_default()))?;
+            told.ticks.extend(ticks?);
         }
-        return envoy.settle(case, Vec::new()).await;
     }
-    let mut passed = Vec::new();
-    for index in 0..case.requests.len() {
-        passed.push(envoy.send(case, index, &upstream).await?);
+    for index in (0..case.requests.len()).filter(|_| !case.is_tcp()) {
+        envoy.send(case, index, &upstream, &mut told).await?;
     }
-    envoy.settle(case, passed).await
+    envoy.settle(case, told).await
 }
 
 // === impl Envoy ===
@@ -158,28 +161,60 @@ impl Envoy {
         Ok(lines)
     }
 
-    async fn send(&self, case: &Case, index: usize, upstream: &Upstream) -> Result<Passed> {
+    async fn send(
+        &self,
+        case: &Case,
+        index: usize,
+        upstream: &Upstream,
+        told: &mut Outcome,
+    ) -> Result<()> {
         let request = case.requests.get(index).context("no such request")?;
         let mut client = None;
         for _ in 0..request.count {
             let sent = http::send(self.traffic_port, index, request, case.response_to(request));
-            client = sent.await.with_context(|| {
+            let (sent, ticks) = tokio::join!(sent, self.ticks(&request.ticks));
+            client = sent.with_context(|| {
                 format!("request {index}; log:\n{}", self.log().unwrap_or_default())
             })?;
+            told.ticks.extend(ticks?);
         }
-        Ok(Passed { upstream: upstream.headers_of(index), client })
+        told.passed.push(Passed { upstream: upstream.headers_of(index), client });
+        Ok(())
     }
 
-    async fn settle(&self, case: &Case, passed: Vec<Passed>) -> Result<Outcome> {
+    /// Waits for what each tick expects, and gives the series that were there in the end. What must not be there is
+    /// given the time to come.
+    async fn ticks(&self, ticks: &[Tick]) -> Result<Vec<Vec<Series>>> {
+        let mut after = Vec::new();
+        for tick in ticks {
+            if tick.expect.is_empty() {
+                tokio::time::sleep(QUIET).await;
+            }
+            let deadline = Instant::now() + TICK;
+            after.push(loop {
+                let series = self.scrape().await?;
+                if check::is_after(tick, &series) || Instant::now() > deadline {
+                    break series;
+                }
+                tokio::time::sleep(PAUSE).await;
+            });
+        }
+        Ok(after)
+    }
+
+    async fn scrape(&self) -> Result<Vec<Series>> {
+        parse_scrape(&http::get(self.metrics_port, "/stats/prometheus").await?)
+    }
+
+    async fn settle(&self, case: &Case, told: Outcome) -> Result<Outcome> {
         if case.expect.is_empty() {
             tokio::time::sleep(QUIET).await;
         }
         let deadline = Instant::now() + SETTLE;
         loop {
-            let scrape = http::get(self.metrics_port, "/stats/prometheus").await?;
-            let series = parse_scrape(&scrape)?;
-            let (log, passed) = (self.module_log()?, passed.clone());
-            let outcome = Outcome { log, series, passed, ..Outcome::default() };
+            let (series, log) = (self.scrape().await?, self.module_log()?);
+            let (passed, ticks) = (told.passed.clone(), told.ticks.clone());
+            let outcome = Outcome { refused: None, log, series, passed, ticks };
             if Instant::now() > deadline || check::problems(case, &outcome).is_empty() {
                 return Ok(outcome);
             }

@@ -44,6 +44,7 @@ async fn answer(mut stream: TcpStream, connection: &Connection) -> io::Result<()
     let mut received = bytes(connection.received_bytes);
     stream.read_exact(&mut received).await?;
     stream.write_all(&bytes(connection.sent_bytes)).await?;
+    tokio::time::sleep(Duration::from_millis(connection.pause_ms)).await;
     stream.shutdown().await?;
     stream.read_to_end(&mut received).await.map(drop)
 }

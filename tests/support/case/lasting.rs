@@ -28,6 +28,8 @@ pub struct Connection {
     pub received_bytes: u64,
     /// Bytes that the client is sent.
     pub sent_bytes: u64,
+    /// How long the upstream keeps it open when all bytes have passed.
+    pub pause_ms: u64,
     /// The timer while it lasts.
     pub ticks: Vec<Tick>,
     /// How often it is made.
@@ -41,9 +43,9 @@ pub struct Connection {
 // === impl Connection ===
 
 impl Connection {
-    /// What has passed by the end.
+    /// What has passed by the end; nothing without an upstream, as Envoy reads from the client only then.
     pub fn in_the_end(&self) -> [u64; 2] {
-        [self.received_bytes, self.sent_bytes]
+        if self.fault == Fault::None { [self.received_bytes, self.sent_bytes] } else { [0, 0] }
     }
 }
 
@@ -52,6 +54,7 @@ impl Default for Connection {
         Self {
             received_bytes: 10,
             sent_bytes: 20,
+            pause_ms: 0,
             ticks: Vec::new(),
             count: 1,
             fault: Fault::None,

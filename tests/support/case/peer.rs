@@ -27,6 +27,9 @@ pub struct Peer {
     /// Pod labels that it sends beside the standard ones (`compact` only).
     #[serde(default)]
     pub additional_labels: Vec<String>,
+    /// Bytes of a value that nobody asks for.
+    #[serde(default)]
+    pub ballast: usize,
     /// Whether its base64 ends in `=`.
     #[serde(default = "yes")]
     pub padding: bool,
@@ -80,10 +83,13 @@ impl Peer {
             headers.insert(ID_HEADER.to_owned(), id.clone().into_bytes());
         }
         if let Some(node) = &self.node {
-            let message = match self.encoding {
+            let mut message = match self.encoding {
                 Encoding::Full => structure(node),
                 Encoding::Compact => compact(node, &BTreeMap::new(), &self.additional_labels),
             };
+            if self.ballast > 0 {
+                message.fields.insert("BALLAST".to_owned(), text(&"x".repeat(self.ballast)));
+            }
             let base64 = if self.padding { STANDARD } else { STANDARD_NO_PAD };
             let value = base64.encode(message.encode_to_vec());
             headers.insert(METADATA_HEADER.to_owned(), value.into_bytes());

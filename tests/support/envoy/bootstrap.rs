@@ -1,7 +1,7 @@
 //! The bootstrap of a case's Envoy.
 
 use super::tls::{self, Relay};
-use super::{filter_state, tcp};
+use super::{filter_state, tcp_chain};
 use crate::case::{Case, Fault, Response, Side};
 use crate::http::INDEX_HEADER;
 use anyhow::{Result, ensure};
@@ -89,7 +89,7 @@ fn traffic_listener(case: &Case, module: &Path) -> Value {
         Side::Gateway => "UNSPECIFIED",
     };
     if case.is_tcp() {
-        return tcp::listener(case, direction, module);
+        return tcp_chain::listener(case, direction, module);
     }
     let routes: Vec<Value> = (0..case.requests.len()).filter_map(|i| route(case, i)).collect();
     let mut filters: Vec<Value> = filter_state::http_filter(case).into_iter().collect();
