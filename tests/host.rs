@@ -1,6 +1,6 @@
 //! The delivered module against its host: how often it calls, how it takes refusals, what it keeps.
 
-use support::case::{Case, read_all};
+use support::case::{Case, Side, read_all};
 use support::cel::status;
 use support::module;
 use support::wasm_host::WasmHost;
@@ -92,6 +92,63 @@ fn a_metric_the_proxy_refuses_is_tried_again() {
     assert_eq!(value(&host, "opmeter_host_errors_total"), Some(4.0));
 }
 
+/// A stream that lasts, with the exchange on.
+fn lasting() -> Case {
+    let mut case = case(
+        r#"{
+        "attributes": [{"output_attribute": "op", "match": [{"value": "get", "condition": "request.method == 'GET'"}]}],
+        "metrics": [{"dimensions": {"operation": "op"}}], "metadata_exchange": {}}"#,
+    );
+    case.side = Side::Gateway;
+    let request = r#"
+        grpc = true
+        messages = 2
+        ticks = [{ so_far = [1, 0], answered = false }, { so_far = [2, 1] }]
+        [peer]
+        id = "client"
+        node = { WORKLOAD_NAME = "cart" }"#;
+    case.requests = vec![toml::from_str(request).unwrap()];
+    case
+}
+
+#[test]
+fn the_timer_is_asked_for_once_and_speaks_of_streams() {
+    let case = lasting();
+    let mut host = host(&case);
+    assert_eq!(host.state().tick_period, Some(5_000));
+    stream(&mut host, &case);
+    assert_eq!(host.state().calls["proxy_set_tick_period_milliseconds"], 1);
+    assert_eq!(value(&host, "istio_request_messages_total"), Some(2.0));
+    assert_eq!(value(&host, "opmeter_host_errors_total"), Some(0.0));
+}
+
+#[test]
+fn without_the_exchange_no_header_is_touched() {
+    let mut case = lasting();
+    case.config = OPERATIONS.to_owned();
+    let mut host = host(&case);
+    stream(&mut host, &case);
+    let touched = host.state().calls.keys().any(|call| call.contains("header_map"));
+    assert!(!touched, "{:?}", host.state().calls);
+}
+
+#[test]
+fn memory_does_not_grow_with_peers() {
+    let mut case = case(r#"{"metadata_exchange": {"max_peers": 100}}"#);
+    case.side = Side::Inbound;
+    let mut host = host(&case);
+    let mut peers = |range: std::ops::Range<usize>| {
+        for n in range {
+            let peer = format!("node = {{ WORKLOAD_NAME = \"cart\", NAME = \"cart-{n}\" }}");
+            case.requests[0].peer = Some(toml::from_str(&peer).unwrap());
+            stream(&mut host, &case);
+        }
+        host.memory_bytes()
+    };
+    let full = peers(0..500);
+    assert_eq!(peers(500..1_500), full);
+}
+
 /// The statuses a host may answer, known to the ABI or not.
 #[test]
 fn no_status_of_any_call_harms_the_module() {
@@ -99,15 +156,20 @@ fn no_status_of_any_call_harms_the_module() {
         "proxy_call_foreign_function",
         "proxy_define_metric",
         "proxy_get_buffer_bytes",
+        "proxy_get_header_map_value",
         "proxy_get_log_level",
         "proxy_get_property",
         "proxy_increment_metric",
         "proxy_record_metric",
+        "proxy_remove_header_map_value",
+        "proxy_replace_header_map_value",
+        "proxy_set_effective_context",
         "proxy_set_property",
+        "proxy_set_tick_period_milliseconds",
     ];
     for call in calls {
         for status in (1..=13).chain([u32::MAX]) {
-            let case = case(OPERATIONS);
+            let case = lasting();
             let mut failing = WasmHost::new(module::bytes(), &case).unwrap();
             failing.state_mut().inject.insert(call.to_owned(), status);
             let accepted = failing.configure().unwrap();
@@ -150,5 +212,5 @@ fn what_the_proxy_would_not_print_is_not_sent() {
 #[test]
 fn every_case_of_the_corpus_can_be_read() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-    assert!(read_all(&folder).unwrap().len() >= 60);
+    assert!(read_all(&folder).unwrap().len() >= 240);
 }
