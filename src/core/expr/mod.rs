@@ -1,0 +1,159 @@
+//! Expressions: CEL over Envoy's attributes, evaluated in the module wherever that gives exactly the host's answer.
+//!
+//! ```text
+//! text --lex, parse--> syntax tree --check--> Program            (Constant, Native, Derived)
+//!                                          \-> reason, text kept  (Host, or Constant over node metadata)
+//! ```
+//!
+//! [`compile`] refuses only what no CEL host takes: bad syntax, and what exceeds [`limits`]. Everything else has a
+//! [`Class`]. Doubtful but valid things (an unknown attribute, a comparison of a string with a number) are
+//! [`Expr::warnings`].
+
+#![allow(
+    clippy::arithmetic_side_effects,
+    reason = "offsets and counts stay below limits::MAX_TEXT and the memory of a 32-bit module; values of expressions \
+              are calculated with checked operations only"
+)]
+
+mod ast;
+mod call;
+mod check;
+mod compare;
+mod eval;
+mod lex;
+pub mod limits;
+mod literal;
+mod names;
+mod number;
+mod operand;
+mod parse;
+mod problem;
+mod program;
+mod regex;
+mod value;
+mod vocabulary;
+
+pub use check::Type;
+pub use problem::{Problem, Severity, Span};
+pub use program::Program;
+pub use regex::{Refused, RegexSet};
+pub use value::{EvalError, Facts, Read, Slot, Slots, Source, Value};
+pub use vocabulary::{ATTRIBUTES, Attribute, AttributeId, AttributeType, Vocabulary};
+
+pub(crate) use program::{Comparison, Const, Op, TextTest};
+
+use core::fmt;
+
+/// Where and when an expression is evaluated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The same for every request: evaluated once, in the module or, if it reads `xds.node`, by the host.
+    Constant,
+    /// In the module, over values already fetched.
+    Native,
+    /// Native, and one of the caller's own values is among them.
+    Derived,
+    /// By the host's CEL.
+    Host {
+        /// The part of the text that needs the host.
+        span: Span,
+        /// What it does, such as `calls all()`.
+        reason: String,
+    },
+}
+
+/// A compiled expression.
+#[derive(Debug)]
+pub struct Expr {
+    text: Box<str>,
+    class: Class,
+    program: Option<Program>,
+    kind: Type,
+    warnings: Vec<Problem>,
+}
+
+/// Compiles `text`, adding what it reads to `slots`, or reports every syntax error at once.
+///
+/// ```
+/// use opmeter_core::expr::{Class, Slots, Vocabulary, compile};
+/// let mut slots = Slots::default();
+/// let names = ["istio_operation_id".to_owned()];
+/// let vocabulary = Vocabulary { derived: &names };
+/// let mut class = |text| compile(text, &vocabulary, &mut slots).unwrap().class().to_string();
+/// assert_eq!(class("'gateway'"), "constant");
+/// assert_eq!(class("request.method == 'GET'"), "native");
+/// assert_eq!(class("istio_operation_id + '!'"), "derived");
+/// assert_eq!(class("request.headers.all(x, x != '')"), "host: calls all()");
+/// ```
+///
+/// # Errors
+/// Syntax errors and exceeded limits, in the order of the text, at most [`limits::MAX_PROBLEMS`].
+pub fn compile(
+    text: &str,
+    vocabulary: &Vocabulary<'_>,
+    slots: &mut Slots,
+) -> Result<Expr, Vec<Problem>> {
+    let ast = parse::parse(text)?;
+    let known = slots.len();
+    let mut checker = check::Checker::new(vocabulary, slots);
+    let lowered = checker.lower(&ast);
+    let (host, varies, derived) = (checker.host.take(), checker.varies, checker.derived);
+    let mut warnings = core::mem::take(&mut checker.warnings);
+    warnings.truncate(limits::MAX_PROBLEMS);
+    if lowered.is_none() {
+        slots.truncate(known);
+    }
+    let class = match (&lowered, host, varies) {
+        (_, _, false) => Class::Constant,
+        (Some(_), ..) if derived => Class::Derived,
+        (Some(_), ..) => Class::Native,
+        (None, Some((span, reason)), _) => Class::Host { span, reason },
+        (None, None, _) => Class::Host { span: ast.span, reason: "is not modelled here".into() },
+    };
+    let kind = lowered.as_ref().map_or(Type::Dyn, |(_, kind)| *kind);
+    let program = lowered.map(|(root, _)| Program { root });
+    Ok(Expr { text: text.into(), class, program, kind, warnings })
+}
+
+// === impl Expr ===
+
+impl Expr {
+    /// The text as given.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where the expression is evaluated.
+    pub fn class(&self) -> &Class {
+        &self.class
+    }
+
+    /// The program, unless the host evaluates the expression. A [`Class::Constant`] without a program is evaluated by
+    /// the host, once, while configuring.
+    pub fn program(&self) -> Option<&Program> {
+        self.program.as_ref()
+    }
+
+    /// Type of the value, as far as known without a request.
+    pub fn kind(&self) -> Type {
+        self.kind
+    }
+
+    /// Findings that do not keep the expression from running.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+}
+
+// === impl Class ===
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Class::Constant => f.write_str("constant"),
+            Class::Native => f.write_str("native"),
+            Class::Derived => f.write_str("derived"),
+            Class::Host { reason, .. } => write!(f, "host: {reason}"),
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Names to reads: Envoy's attributes, header lookups with a constant key, and the caller's derived values.
+
+use super::ast::{Ast, Node};
+use super::check::{Checker, Lowered, Type};
+use super::problem::{Span, hint};
+use super::program::Op;
+use super::value::{Read, Slot, Source};
+use super::vocabulary::{ATTRIBUTES, AttributeId, AttributeType};
+
+/// A name with everything selected from it by constant keys.
+type Path<'a> = (&'a str, Vec<&'a str>);
+
+/// What a path means.
+enum Meaning {
+    /// A value the module can read.
+    Read(Read, Type),
+    /// Evaluated by the host, and why.
+    Host(String),
+    /// Known to nobody here.
+    Unknown,
+}
+
+// === impl Checker ===
+
+impl Checker<'_> {
+    /// An identifier, a selection or an index.
+    pub fn name(&mut self, ast: &Ast) -> Lowered {
+        let Some(path) = path(ast) else {
+            return self.selected(ast);
+        };
+        let (read, kind) = self.read(ast.span, &path)?;
+        let slot = self.slot(ast.span, read)?;
+        Some((Op::Read(slot), kind))
+    }
+
+    /// `has(of.field)`
+    pub fn has(&mut self, span: Span, of: &Ast, field: &str) -> Lowered {
+        let Some((root, mut fields)) = path(of) else {
+            return self.visit(span, "selects from a computed value", [of].into_iter());
+        };
+        fields.push(field);
+        let (read, _) = self.read(span, &(root, fields))?;
+        let slot = self.slot(span, read)?;
+        Some((Op::Present(slot), Type::Bool))
+    }
+
+    /// `'name' in request.headers`; `None` if it is not of this shape.
+    pub fn header_membership(&mut self, needle: &Ast, map: &Ast) -> Lowered {
+        let (Node::Str(key), Some((root, mut fields))) = (&*needle.node, path(map)) else {
+            return None;
+        };
+        if self.bound.iter().any(|name| name == root) {
+            return None;
+        }
+        let whole = fields
+            .first()
+            .map(|field| format!("{root}.{field}"))
+            .and_then(|name| AttributeId::of(&name));
+        if fields.len() != 1 || whole?.attribute()?.kind != AttributeType::Headers {
+            return None;
+        }
+        fields.push(key);
+        let (read, _) = self.read(map.span, &(root, fields))?;
+        let slot = self.slot(map.span, read)?;
+        Some((Op::Present(slot), Type::Bool))
+    }
+
+    /// A selection from something that is not a name.
+    fn selected(&mut self, ast: &Ast) -> Lowered {
+        match &*ast.node {
+            Node::Index(of, index) => {
+                self.visit(ast.span, "looks up a computed key", [of, index].into_iter())
+            }
+            Node::Select(of, _) => {
+                self.visit(ast.span, "selects from a computed value", [of].into_iter())
+            }
+            _ => None,
+        }
+    }
+
+    fn slot(&mut self, span: Span, read: Read) -> Option<Slot> {
+        match self.slots.intern(read) {
+            Some(slot) => Some(slot),
+            None => self.host(span, "reads more values than fit"),
+        }
+    }
+
+    fn read(&mut self, span: Span, path: &Path<'_>) -> Option<(Read, Type)> {
+        if self.bound.iter().any(|name| name == path.0) {
+            return self.host(span, "uses a comprehension variable");
+        }
+        match self.meaning(path) {
+            Meaning::Read(read, kind) => {
+                self.varies = true;
+                self.derived |= matches!(read.source, Source::Derived(_));
+                Some((read, kind))
+            }
+            Meaning::Host(reason) => self.host(span, reason),
+            Meaning::Unknown => self.unknown(span, path),
+        }
+    }
+
+    fn meaning(&mut self, (root, fields): &Path<'_>) -> Meaning {
+        if let Some(read) = derived(self.vocabulary.derived, root, fields) {
+            return Meaning::Read(read, Type::Str);
+        }
+        let member = fields.first().and_then(|field| AttributeId::of(&format!("{root}.{field}")));
+        let (id, rest) = match (AttributeId::of(root), member) {
+            (Some(id), _) => (id, fields.as_slice()),
+            (None, Some(id)) => (id, fields.get(1..).unwrap_or(&[])),
+            (None, None) => return Meaning::Unknown,
+        };
+        let Some(attribute) = id.attribute() else {
+            return Meaning::Unknown;
+        };
+        self.varies |= !attribute.fixed;
+        let reason = |what: &str| Meaning::Host(format!("reads {}{what}", attribute.name));
+        match (value_type(attribute.kind), attribute.kind, rest) {
+            (Some(kind), _, []) => Meaning::Read(read(Source::Attribute(id), rest), kind),
+            (None, AttributeType::Headers, [name]) => {
+                let name = name.to_ascii_lowercase();
+                Meaning::Read(read(Source::Attribute(id), &[name.as_str()]), Type::Str)
+            }
+            (None, AttributeType::Headers, []) => reason(", the whole map"),
+            (None, AttributeType::Message, _) => reason(", a message"),
+            _ => reason(" like a map"),
+        }
+    }
+
+    fn unknown<T>(&mut self, span: Span, (root, fields): &Path<'_>) -> Option<T> {
+        self.varies = true;
+        let prefix = format!("{root}.");
+        let spaces = ATTRIBUTES.iter().any(|attribute| attribute.name.starts_with(&prefix));
+        let (what, name) = match fields.first() {
+            Some(field) if spaces => ("attribute", format!("{root}.{field}")),
+            Some(_) => ("name", (*root).into()),
+            None if spaces => return self.host(span, format!("reads {root} as a whole")),
+            None => ("name", (*root).into()),
+        };
+        let full = fields.first().map_or(name.clone(), |field| format!("{root}.{field}"));
+        let known = ATTRIBUTES
+            .iter()
+            .map(|a| a.name)
+            .chain(self.vocabulary.derived.iter().map(String::as_str));
+        let nearest = hint(&full, known);
+        self.warn(span, format!("unknown {what} \"{name}\"{nearest}"));
+        self.host(span, format!("reads \"{name}\", which is not known here"))
+    }
+}
+
+/// The constant path an expression spells, if it starts at a name.
+fn path(ast: &Ast) -> Option<Path<'_>> {
+    match &*ast.node {
+        Node::Ident(name) => Some((name, Vec::new())),
+        Node::Select(of, field) => {
+            let (root, mut fields) = path(of)?;
+            fields.push(field);
+            Some((root, fields))
+        }
+        Node::Index(of, index) => match &*index.node {
+            Node::Str(key) => {
+                let (root, mut fields) = path(of)?;
+                fields.push(key);
+                Some((root, fields))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The derived value a path names: bare, published as `filter_state['wasm.NAME']`, or dotted.
+fn derived(names: &[String], root: &str, fields: &[&str]) -> Option<Read> {
+    for (index, name) in names.iter().enumerate() {
+        let source = Source::Derived(index as u16);
+        let published = || fields.first().and_then(|field| field.strip_prefix("wasm."));
+        match (name.contains('.'), fields) {
+            (false, []) if root == name => return Some(read(source, &[])),
+            (false, [_]) if root == "filter_state" && published() == Some(name.as_str()) => {
+                return Some(read(source, &[]));
+            }
+            (true, _) => {
+                let parts = name.split('.').count() - 1;
+                let own = core::iter::once(root).chain(fields.iter().copied()).take(parts + 1);
+                if fields.len() >= parts && own.eq(name.split('.')) {
+                    return Some(read(source, fields.get(parts..).unwrap_or(&[])));
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+fn read(source: Source, path: &[&str]) -> Read {
+    Read { source, path: path.iter().map(|key| (*key).into()).collect() }
+}
+
+fn value_type(kind: AttributeType) -> Option<Type> {
+    Some(match kind {
+        AttributeType::Str => Type::Str,
+        AttributeType::Int => Type::Int,
+        AttributeType::Uint => Type::Uint,
+        AttributeType::Bool => Type::Bool,
+        AttributeType::Duration => Type::Duration,
+        AttributeType::Timestamp => Type::Timestamp,
+        AttributeType::Headers | AttributeType::Message => return None,
+    })
+}

@@ -1,0 +1,236 @@
+//! The lazily built deterministic automaton: a state is a set of [`Nfa`] states, made when a search first reaches it.
+
+use super::nfa::{Nfa, State, StateId};
+use hashbrown::HashMap;
+use std::rc::Rc;
+
+/// Bytes of states kept for one pattern, for each further one, and in all. Above, all states are dropped and the search
+/// goes on from the state in hand.
+const CACHE_FIRST: usize = 32 << 10;
+const CACHE_MORE: usize = 4 << 10;
+const CACHE_MOST: usize = 2 << 20;
+
+/// Not computed yet.
+const UNKNOWN: u32 = u32::MAX;
+/// No pattern can begin or go on.
+const DEAD: u32 = u32::MAX - 1;
+/// No pattern.
+const NONE: u32 = u32::MAX;
+
+/// States made so far, and working memory.
+pub(super) struct Cache {
+    /// Row of next states per state.
+    next: Vec<u32>,
+    states: Vec<Built>,
+    ids: HashMap<Rc<[StateId]>, u32>,
+    start: u32,
+    bytes: usize,
+    work: Work,
+}
+
+struct Built {
+    set: Rc<[StateId]>,
+    /// Lowest pattern that matches here.
+    here: u32,
+    /// Lowest pattern that matches if the text ends here.
+    at_end: u32,
+}
+
+#[derive(Default)]
+struct Work {
+    seen: Vec<u32>,
+    round: u32,
+    stack: Vec<StateId>,
+    set: Vec<StateId>,
+}
+
+/// The lowest pattern that matches anywhere in `text`.
+pub(super) fn first(nfa: &Nfa, cache: &mut Cache, text: &[u8]) -> Option<usize> {
+    let mut state = cache.start(nfa);
+    let mut best = cache.here(state);
+    for byte in text {
+        if best == 0 {
+            break;
+        }
+        let class = nfa.classes.get(usize::from(*byte)).copied().unwrap_or(0);
+        let known = cache.next.get(state as usize * nfa.stride + usize::from(class));
+        let next = match known {
+            Some(next) if *next != UNKNOWN => *next,
+            _ => cache.step(nfa, state, *byte, class),
+        };
+        if next == DEAD {
+            return (best != NONE).then_some(best as usize);
+        }
+        state = next;
+        best = best.min(cache.here(state));
+    }
+    best = best.min(cache.states.get(state as usize).map_or(NONE, |s| s.at_end));
+    (best != NONE).then_some(best as usize)
+}
+
+// === impl Cache ===
+
+impl Cache {
+    pub fn new(nfa: &Nfa) -> Self {
+        let work = Work { seen: vec![0; nfa.states.len()], ..Work::default() };
+        Cache {
+            next: Vec::new(),
+            states: Vec::new(),
+            ids: HashMap::new(),
+            start: UNKNOWN,
+            bytes: 0,
+            work,
+        }
+    }
+
+    pub fn memory(&self) -> usize {
+        self.bytes + self.work.seen.len() * 4
+    }
+
+    fn here(&self, state: u32) -> u32 {
+        self.states.get(state as usize).map_or(NONE, |s| s.here)
+    }
+
+    fn start(&mut self, nfa: &Nfa) -> u32 {
+        if self.start == UNKNOWN {
+            self.work.begin();
+            for start in &nfa.starts {
+                self.work.close(nfa, *start, true);
+            }
+            self.start = self.intern(nfa, true);
+        }
+        self.start
+    }
+
+    /// The state behind `state` over `byte`, computed and remembered.
+    fn step(&mut self, nfa: &Nfa, state: u32, byte: u8, class: u8) -> u32 {
+        let Some(set) = self.states.get(state as usize).map(|s| Rc::clone(&s.set)) else {
+            return DEAD;
+        };
+        self.work.begin();
+        for from in set.iter() {
+            let Some(State::Bytes(start, end)) = nfa.states.get(*from as usize) else {
+                continue;
+            };
+            let ranges = nfa.ranges.get(*start as usize..*end as usize).unwrap_or(&[]);
+            for (_, _, to) in ranges.iter().filter(|(lo, hi, _)| *lo <= byte && byte <= *hi) {
+                self.work.close(nfa, *to, false);
+            }
+        }
+        for start in &nfa.floating {
+            self.work.close(nfa, *start, false);
+        }
+        if self.work.set.is_empty() {
+            self.remember(nfa, state, class, DEAD);
+            return DEAD;
+        }
+        let full = self.bytes > (CACHE_FIRST + CACHE_MORE * nfa.starts.len()).min(CACHE_MOST);
+        if full {
+            self.clear();
+        }
+        let next = self.intern(nfa, false);
+        if !full {
+            self.remember(nfa, state, class, next);
+        }
+        next
+    }
+
+    fn remember(&mut self, nfa: &Nfa, state: u32, class: u8, next: u32) {
+        if let Some(slot) = self.next.get_mut(state as usize * nfa.stride + usize::from(class)) {
+            *slot = next;
+        }
+    }
+
+    fn clear(&mut self) {
+        self.next.clear();
+        self.states.clear();
+        self.ids.clear();
+        self.start = UNKNOWN;
+        self.bytes = 0;
+    }
+
+    /// The number of the set in hand.
+    fn intern(&mut self, nfa: &Nfa, at_start: bool) -> u32 {
+        self.work.set.sort_unstable();
+        // The first state is not shared: `^` holds only there.
+        if let Some(id) = self.ids.get(self.work.set.as_slice()).filter(|_| !at_start) {
+            return *id;
+        }
+        let set: Rc<[StateId]> = self.work.set.as_slice().into();
+        let here = lowest(nfa, &set);
+        let at_end = self.work.at_end(nfa, &set, at_start).min(here);
+        let id = self.states.len() as u32;
+        self.bytes += set.len() * 4 + nfa.stride * 4 + size_of::<Built>() + 48;
+        self.next.resize(self.next.len() + nfa.stride, UNKNOWN);
+        if !at_start {
+            self.ids.insert(Rc::clone(&set), id);
+        }
+        self.states.push(Built { set, here, at_end });
+        id
+    }
+}
+
+// === impl Work ===
+
+impl Work {
+    fn begin(&mut self) {
+        self.set.clear();
+        self.round = self.round.wrapping_add(1);
+        if self.round == 0 {
+            self.seen.fill(0);
+            self.round = 1;
+        }
+    }
+
+    /// Adds what `from` reaches without a byte, keeping the states that wait for one, for the end, or that match.
+    fn close(&mut self, nfa: &Nfa, from: StateId, at_start: bool) {
+        self.stack.push(from);
+        while let Some(id) = self.stack.pop() {
+            let Some(seen) = self.seen.get_mut(id as usize).filter(|seen| **seen != self.round)
+            else {
+                continue;
+            };
+            *seen = self.round;
+            match nfa.states.get(id as usize) {
+                Some(State::Split(a, b)) => self.stack.extend([*a, *b]),
+                Some(State::Start(to)) if at_start => self.stack.push(*to),
+                Some(State::Bytes(..) | State::End(_) | State::Match(_)) => self.set.push(id),
+                _ => {}
+            }
+        }
+    }
+
+    /// Lowest pattern that matches if the text ends in `set`.
+    fn at_end(&mut self, nfa: &Nfa, set: &[StateId], at_start: bool) -> u32 {
+        self.begin();
+        let mut lowest = NONE;
+        let ends = set.iter().filter_map(|id| match nfa.states.get(*id as usize) {
+            Some(State::End(to)) => Some(*to),
+            _ => None,
+        });
+        self.stack.extend(ends);
+        while let Some(id) = self.stack.pop() {
+            let Some(seen) = self.seen.get_mut(id as usize).filter(|seen| **seen != self.round)
+            else {
+                continue;
+            };
+            *seen = self.round;
+            match nfa.states.get(id as usize) {
+                Some(State::Split(a, b)) => self.stack.extend([*a, *b]),
+                Some(State::Start(to)) if at_start => self.stack.push(*to),
+                Some(State::End(to)) => self.stack.push(*to),
+                Some(State::Match(pattern)) => lowest = lowest.min(*pattern),
+                _ => {}
+            }
+        }
+        lowest
+    }
+}
+
+fn lowest(nfa: &Nfa, set: &[StateId]) -> u32 {
+    let matches = set.iter().filter_map(|id| match nfa.states.get(*id as usize) {
+        Some(State::Match(pattern)) => Some(*pattern),
+        _ => None,
+    });
+    matches.min().unwrap_or(NONE)
+}
