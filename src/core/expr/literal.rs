@@ -5,7 +5,7 @@ use super::problem::{Problem, Span};
 
 /// A number at the start of `rest`, with its length.
 pub(super) fn number(rest: &str) -> (Kind, usize) {
-    if let Some(hex) = rest.strip_prefix("0x").or_else(|| rest.strip_prefix("0X")) {
+    if let Some(hex) = rest.strip_prefix("0x") {
         let len = digits(hex, |b| b.is_ascii_hexdigit());
         if len > 0 {
             return integer(

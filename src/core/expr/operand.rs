@@ -52,11 +52,12 @@ impl Parser {
     fn selection(&mut self, of: Ast) -> Ast {
         let (span, found) = (self.peek().span, self.peek().kind.describe());
         let name = match &self.peek().kind {
-            Kind::Ident(name) if !matches!(name.as_str(), "in" | "true" | "false" | "null") => {
-                name.clone()
-            }
+            Kind::Ident(name) if name != "in" && !is_literal(name) => name.clone(),
             _ => {
                 self.error(span, format!("expected a field or function name, found {found}"));
+                if matches!(self.peek().kind, Kind::Ident(_)) {
+                    self.take();
+                }
                 return Ast::new(of.span, Node::Error);
             }
         };
@@ -122,7 +123,7 @@ impl Parser {
     /// `.name`: a name from the root. CEL in Envoy has no containers, so it is the same name, left to the host.
     fn absolute(&mut self, span: Span) -> Ast {
         match self.take() {
-            Token { kind: Kind::Ident(name), span: end } => {
+            Token { kind: Kind::Ident(name), span: end } if !is_literal(&name) => {
                 let mut ast = self.name(end, name);
                 ast.span = ast.span.to(span);
                 ast
@@ -231,4 +232,8 @@ impl Parser {
         }
         self.eat(",")
     }
+}
+
+fn is_literal(name: &str) -> bool {
+    matches!(name, "true" | "false" | "null")
 }

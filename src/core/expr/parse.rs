@@ -53,6 +53,12 @@ impl Parser {
         let mut ast = self.expression();
         while self.peek().kind != Kind::End {
             let Token { kind, span } = self.peek().clone();
+            if kind == Kind::Bad {
+                // Perhaps a mistyped operator; it is reported already.
+                self.take();
+                ast = self.expression();
+                continue;
+            }
             self.error(span, format!("expected an operator, found {}", kind.describe()));
             if matches!(kind, Kind::Punct(")" | "]" | "}" | "," | ":")) {
                 self.take();

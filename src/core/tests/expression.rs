@@ -90,6 +90,8 @@ fn syntax_errors() {
     errors("a.1", &["1:2: expected an operator, found a number"]);
     errors("a.", &["1:3: expected a field or function name, found end of expression"]);
     errors("a.in", &["1:3: expected a field or function name, found \"in\""]);
+    errors("0X1", &["1:2: expected an operator, found \"X1\""]);
+    errors(".true", &["1:2: expected a name, found \"true\""]);
     errors("a = 1", &["1:3: unexpected \"=\" (did you mean \"==\"?)"]);
     errors("a & b", &["1:3: unexpected \"&\" (did you mean \"&&\"?)"]);
     errors("a # b", &["1:3: unexpected character \"#\""]);

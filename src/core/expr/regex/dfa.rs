@@ -30,10 +30,10 @@ pub(super) struct Cache {
 
 struct Built {
     set: Rc<[StateId]>,
-    /// Lowest pattern that matches here.
-    here: u32,
-    /// Lowest pattern that matches if the text ends here.
-    at_end: u32,
+    /// Patterns that match here, ascending.
+    here: Box<[u32]>,
+    /// Patterns that match if the text ends here, ascending; those of `here` too.
+    at_end: Box<[u32]>,
 }
 
 #[derive(Default)]
@@ -46,26 +46,40 @@ struct Work {
 
 /// The lowest pattern that matches anywhere in `text`.
 pub(super) fn first(nfa: &Nfa, cache: &mut Cache, text: &[u8]) -> Option<usize> {
+    let mut best = NONE;
+    run(nfa, cache, text, |patterns| {
+        best = patterns.first().map_or(best, |pattern| best.min(*pattern));
+        best != 0
+    });
+    (best != NONE).then_some(best as usize)
+}
+
+/// Gives `found` the patterns that match, in runs, some perhaps more than once.
+pub(super) fn each(nfa: &Nfa, cache: &mut Cache, text: &[u8], mut found: impl FnMut(u32)) {
+    run(nfa, cache, text, |patterns| {
+        patterns.iter().copied().for_each(&mut found);
+        true
+    });
+}
+
+/// Runs over `text`; `found` gets the patterns that match so far and says whether to go on.
+fn run(nfa: &Nfa, cache: &mut Cache, text: &[u8], mut found: impl FnMut(&[u32]) -> bool) {
     let mut state = cache.start(nfa);
-    let mut best = cache.here(state);
     for byte in text {
-        if best == 0 {
-            break;
+        if !cache.here(state).is_empty() && !found(cache.here(state)) {
+            return;
         }
         let class = nfa.classes.get(usize::from(*byte)).copied().unwrap_or(0);
         let known = cache.next.get(state as usize * nfa.stride + usize::from(class));
-        let next = match known {
+        state = match known {
             Some(next) if *next != UNKNOWN => *next,
             _ => cache.step(nfa, state, *byte, class),
         };
-        if next == DEAD {
-            return (best != NONE).then_some(best as usize);
+        if state == DEAD {
+            return;
         }
-        state = next;
-        best = best.min(cache.here(state));
     }
-    best = best.min(cache.states.get(state as usize).map_or(NONE, |s| s.at_end));
-    (best != NONE).then_some(best as usize)
+    found(cache.states.get(state as usize).map_or(&[], |s| &s.at_end));
 }
 
 // === impl Cache ===
@@ -87,8 +101,8 @@ impl Cache {
         self.bytes + self.work.seen.len() * 4
     }
 
-    fn here(&self, state: u32) -> u32 {
-        self.states.get(state as usize).map_or(NONE, |s| s.here)
+    fn here(&self, state: u32) -> &[u32] {
+        self.states.get(state as usize).map_or(&[], |s| &s.here)
     }
 
     fn start(&mut self, nfa: &Nfa) -> u32 {
@@ -157,10 +171,9 @@ impl Cache {
             return *id;
         }
         let set: Rc<[StateId]> = self.work.set.as_slice().into();
-        let here = lowest(nfa, &set);
-        let at_end = self.work.at_end(nfa, &set, at_start).min(here);
+        let (here, at_end) = (patterns(nfa, &set), self.work.at_end(nfa, &set, at_start));
         let id = self.states.len() as u32;
-        self.bytes += set.len() * 4 + nfa.stride * 4 + size_of::<Built>() + 48;
+        self.bytes += (set.len() + here.len() + at_end.len() + nfa.stride) * 4 + size_of::<Built>() + 48;
         self.next.resize(self.next.len() + nfa.stride, UNKNOWN);
         if !at_start {
             self.ids.insert(Rc::clone(&set), id);
@@ -200,15 +213,14 @@ impl Work {
         }
     }
 
-    /// Lowest pattern that matches if the text ends in `set`.
-    fn at_end(&mut self, nfa: &Nfa, set: &[StateId], at_start: bool) -> u32 {
+    /// Patterns that match if the text ends in `set`.
+    fn at_end(&mut self, nfa: &Nfa, set: &[StateId], at_start: bool) -> Box<[u32]> {
         self.begin();
-        let mut lowest = NONE;
-        let ends = set.iter().filter_map(|id| match nfa.states.get(*id as usize) {
-            Some(State::End(to)) => Some(*to),
-            _ => None,
-        });
-        self.stack.extend(ends);
+        let mut found = Vec::new();
+        let waiting = |id: &&StateId| {
+            matches!(nfa.states.get(**id as usize), Some(State::End(_) | State::Match(_)))
+        };
+        self.stack.extend(set.iter().filter(waiting));
         while let Some(id) = self.stack.pop() {
             let Some(seen) = self.seen.get_mut(id as usize).filter(|seen| **seen != self.round)
             else {
@@ -219,18 +231,21 @@ impl Work {
                 Some(State::Split(a, b)) => self.stack.extend([*a, *b]),
                 Some(State::Start(to)) if at_start => self.stack.push(*to),
                 Some(State::End(to)) => self.stack.push(*to),
-                Some(State::Match(pattern)) => lowest = lowest.min(*pattern),
+                Some(State::Match(pattern)) => found.push(*pattern),
                 _ => {}
             }
         }
-        lowest
+        found.sort_unstable();
+        found.dedup();
+        found.into()
     }
 }
 
-fn lowest(nfa: &Nfa, set: &[StateId]) -> u32 {
+/// Patterns that match in `set`, ascending as every pattern has one matching state.
+fn patterns(nfa: &Nfa, set: &[StateId]) -> Box<[u32]> {
     let matches = set.iter().filter_map(|id| match nfa.states.get(*id as usize) {
         Some(State::Match(pattern)) => Some(*pattern),
         _ => None,
     });
-    matches.min().unwrap_or(NONE)
+    matches.collect()
 }

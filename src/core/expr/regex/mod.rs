@@ -63,6 +63,13 @@ impl RegexSet {
         dfa::first(&self.nfa, &mut cache, text)
     }
 
+    /// Gives `found` every pattern that matches anywhere in `text`, in no order, some perhaps more than once.
+    pub fn each(&self, text: &[u8], found: impl FnMut(u32)) {
+        if let Ok(mut cache) = self.cache.try_borrow_mut() {
+            dfa::each(&self.nfa, &mut cache, text, found);
+        }
+    }
+
     /// Bytes held, the lazily built part included.
     pub fn memory(&self) -> usize {
         self.nfa.memory() + self.cache.try_borrow().map_or(0, |cache| cache.memory())
