@@ -69,7 +69,7 @@ fn token(rest: &str, at: usize, problems: &mut Vec<Problem>) -> (Kind, usize) {
         return (kind, len);
     }
     let first = rest.bytes().next().unwrap_or(0);
-    let second = rest.bytes().nth(1).unwrap_or(0);
+    let second = rest.as_bytes().get(1).copied().unwrap_or(0);
     if first.is_ascii_digit() || (first == b'.' && second.is_ascii_digit()) {
         return literal::number(rest);
     }

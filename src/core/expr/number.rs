@@ -107,7 +107,10 @@ pub(super) fn write(value: Value<'_>, out: &mut Vec<u8>) -> Result<(), EvalError
         }
         Value::Int(value) => buffer.format(value),
         Value::Uint(value) => buffer.format(value),
-        Value::Duration(nanos) => return Ok(write_duration(nanos, out)),
+        Value::Duration(nanos) => {
+            write_duration(nanos, out);
+            return Ok(());
+        }
         _ => return Err(EvalError::Type),
     };
     out.extend_from_slice(text.as_bytes());

@@ -173,7 +173,8 @@ impl Cache {
         let set: Rc<[StateId]> = self.work.set.as_slice().into();
         let (here, at_end) = (patterns(nfa, &set), self.work.at_end(nfa, &set, at_start));
         let id = self.states.len() as u32;
-        self.bytes += (set.len() + here.len() + at_end.len() + nfa.stride) * 4 + size_of::<Built>() + 48;
+        self.bytes +=
+            (set.len() + here.len() + at_end.len() + nfa.stride) * 4 + size_of::<Built>() + 48;
         self.next.resize(self.next.len() + nfa.stride, UNKNOWN);
         if !at_start {
             self.ids.insert(Rc::clone(&set), id);

@@ -293,15 +293,12 @@ impl<'p> Parser<'p> {
     }
 
     fn bracket_item(&mut self, class: &mut Class) -> Parsed<()> {
-        if let Some(rest) = self.rest.strip_prefix("[:") {
-            if let Some((name, rest)) = rest.split_once(":]") {
-                self.rest = rest;
-                let (name, negate) =
-                    name.strip_prefix('^').map_or((name, false), |name| (name, true));
-                let named =
-                    Class::posix(name).ok_or(Refused::Invalid("invalid character class"))?;
-                return self.include(class, named, negate);
-            }
+        let posix = self.rest.strip_prefix("[:").and_then(|rest| rest.split_once(":]"));
+        if let Some((name, rest)) = posix {
+            self.rest = rest;
+            let (name, negate) = name.strip_prefix('^').map_or((name, false), |name| (name, true));
+            let named = Class::posix(name).ok_or(Refused::Invalid("invalid character class"))?;
+            return self.include(class, named, negate);
         }
         let (low, negate) = self.bracket_char()?;
         let single = matches!(low.0.as_slice(), [(lo, hi)] if lo == hi) && !negate;
