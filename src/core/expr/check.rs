@@ -213,7 +213,7 @@ impl<'c> Checker<'c> {
 }
 
 fn in_list(needle: Op, elements: Box<[Op]>) -> Op {
-    let texts: Option<Vec<Box<[u8]>>> = elements
+    let texts: Option<Box<[Box<[u8]>]>> = elements
         .iter()
         .map(|element| match element {
             Op::Const(Const::Str(text)) => Some(text.clone()),
@@ -221,10 +221,7 @@ fn in_list(needle: Op, elements: Box<[Op]>) -> Op {
         })
         .collect();
     match texts {
-        Some(mut texts) => {
-            texts.sort_unstable();
-            Op::InTexts(Box::new(needle), texts.into())
-        }
+        Some(texts) => Op::InTexts(Box::new(needle), texts),
         None => Op::In(Box::new(needle), elements),
     }
 }

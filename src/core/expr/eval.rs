@@ -99,9 +99,7 @@ impl<'a> Run<'a> {
             Op::Arithmetic(operator, sides) => self.arithmetic(*operator, sides),
             Op::In(needle, elements) => self.contained(needle, elements),
             Op::InTexts(needle, texts) => match self.op(needle)?.resolve(self.built) {
-                Value::Str(text) => {
-                    Item::bool(texts.binary_search_by(|known| (**known).cmp(text)).is_ok())
-                }
+                Value::Str(text) => Item::bool(texts.iter().any(|known| **known == *text)),
                 _ => Item::bool(false),
             },
             Op::And(parts) => self.chain(parts, false),

@@ -25,13 +25,13 @@ pub(super) fn parse(text: &str) -> Result<Ast, Vec<Problem>> {
         problems,
     };
     let ast = parser.whole();
-    let mut problems = parser.problems;
-    if problems.is_empty() {
-        return Ok(ast);
+    let mut problems: Vec<Problem> = Vec::new();
+    for problem in parser.problems.into_iter().take(4 * MAX_PROBLEMS) {
+        let at = problems.partition_point(|known| known.span.start <= problem.span.start);
+        problems.insert(at, problem);
     }
-    problems.sort_by_key(|p| p.span.start);
     problems.truncate(MAX_PROBLEMS);
-    Err(problems)
+    if problems.is_empty() { Ok(ast) } else { Err(problems) }
 }
 
 /// What is left of the tokens.

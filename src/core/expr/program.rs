@@ -22,7 +22,7 @@ pub(crate) enum Op {
     Arithmetic(Arithmetic, Box<(Op, Op)>),
     /// Membership in a list of which every element is evaluated.
     In(Box<Op>, Box<[Op]>),
-    /// Membership in sorted texts.
+    /// Membership in texts.
     InTexts(Box<Op>, Box<[Box<[u8]>]>),
     And(Box<[Op]>),
     Or(Box<[Op]>),

@@ -57,14 +57,19 @@ impl Class {
     }
 
     /// Sorted, merged.
-    pub fn normal(mut self) -> Self {
-        self.0.sort_unstable();
+    pub fn normal(self) -> Self {
         let mut merged: Vec<(u32, u32)> = Vec::with_capacity(self.0.len());
-        for (lo, hi) in self.0 {
-            match merged.last_mut() {
-                Some((_, end)) if lo <= end.saturating_add(1) => *end = hi.max(*end),
-                _ => merged.push((lo, hi)),
-            }
+        for (mut lo, mut hi) in self.0 {
+            // Ranges that touch this one become part of it; classes are short.
+            merged.retain(|(from, to)| {
+                let apart = *to + 1 < lo || hi + 1 < *from;
+                if !apart {
+                    (lo, hi) = (lo.min(*from), hi.max(*to));
+                }
+                apart
+            });
+            let at = merged.partition_point(|(from, _)| *from < lo);
+            merged.insert(at, (lo, hi));
         }
         Class(merged)
     }

@@ -25,7 +25,20 @@ pub(super) struct Cache {
     ids: HashMap<Rc<[StateId]>, u32>,
     start: u32,
     bytes: usize,
+    hub: Hub,
     work: Work,
+}
+
+/// The beginnings of the patterns that may begin anywhere. They are alive in every state but the first, so they are
+/// kept once instead of in every set.
+#[derive(Default)]
+struct Hub {
+    /// Where they wait for a byte, or for the end.
+    set: Vec<StateId>,
+    /// Patterns that match at the end of any text.
+    at_end: Box<[u32]>,
+    /// What they reach over a byte, by its class.
+    next: Vec<Option<Rc<[StateId]>>>,
 }
 
 struct Built {
@@ -87,14 +100,9 @@ fn run(nfa: &Nfa, cache: &mut Cache, text: &[u8], mut found: impl FnMut(&[u32]) 
 impl Cache {
     pub fn new(nfa: &Nfa) -> Self {
         let work = Work { seen: vec![0; nfa.states.len()], ..Work::default() };
-        Cache {
-            next: Vec::new(),
-            states: Vec::new(),
-            ids: HashMap::new(),
-            start: UNKNOWN,
-            bytes: 0,
-            work,
-        }
+        let (next, states, ids) = (Vec::new(), Vec::new(), HashMap::new());
+        let hub = Hub::default();
+        Cache { next, states, ids, start: UNKNOWN, bytes: 0, hub, work }
     }
 
     pub fn memory(&self) -> usize {
@@ -107,6 +115,7 @@ impl Cache {
 
     fn start(&mut self, nfa: &Nfa) -> u32 {
         if self.start == UNKNOWN {
+            self.fill_hub(nfa);
             self.work.begin();
             for start in &nfa.starts {
                 self.work.close(nfa, *start, true);
@@ -121,20 +130,17 @@ impl Cache {
         let Some(set) = self.states.get(state as usize).map(|s| Rc::clone(&s.set)) else {
             return DEAD;
         };
+        let hub = if state == self.start { None } else { self.hub(nfa, byte, class) };
         self.work.begin();
+        for to in hub.iter().flat_map(|hub| hub.iter()) {
+            self.work.close(nfa, *to, false);
+        }
         for from in set.iter() {
-            let Some(State::Bytes(start, end)) = nfa.states.get(*from as usize) else {
-                continue;
-            };
-            let ranges = nfa.ranges.get(*start as usize..*end as usize).unwrap_or(&[]);
-            for (_, _, to) in ranges.iter().filter(|(lo, hi, _)| *lo <= byte && byte <= *hi) {
-                self.work.close(nfa, *to, false);
+            for to in nfa.over(*from, byte) {
+                self.work.close(nfa, to, false);
             }
         }
-        for start in &nfa.floating {
-            self.work.close(nfa, *start, false);
-        }
-        if self.work.set.is_empty() {
+        if self.work.set.is_empty() && nfa.floating.is_empty() {
             self.remember(nfa, state, class, DEAD);
             return DEAD;
         }
@@ -147,6 +153,29 @@ impl Cache {
             self.remember(nfa, state, class, next);
         }
         next
+    }
+
+    /// Prepares what every state but the first has in common.
+    fn fill_hub(&mut self, nfa: &Nfa) {
+        if nfa.floating.is_empty() || !self.hub.next.is_empty() {
+            return;
+        }
+        self.work.begin();
+        for start in &nfa.floating {
+            self.work.close(nfa, *start, false);
+        }
+        self.hub.set.clone_from(&self.work.set);
+        self.hub.at_end = self.work.at_end(nfa, &self.hub.set, false, &[]);
+        self.hub.next.resize(nfa.stride, None);
+    }
+
+    /// What the patterns that begin here reach over `byte`.
+    fn hub(&mut self, nfa: &Nfa, byte: u8, class: u8) -> Option<Rc<[StateId]>> {
+        let slot = self.hub.next.get_mut(usize::from(class))?;
+        let next = slot.get_or_insert_with(|| {
+            self.hub.set.iter().flat_map(|from| nfa.over(*from, byte)).collect()
+        });
+        Some(Rc::clone(next))
     }
 
     fn remember(&mut self, nfa: &Nfa, state: u32, class: u8, next: u32) {
@@ -171,7 +200,9 @@ impl Cache {
             return *id;
         }
         let set: Rc<[StateId]> = self.work.set.as_slice().into();
-        let (here, at_end) = (patterns(nfa, &set), self.work.at_end(nfa, &set, at_start));
+        let here = patterns(nfa, &set);
+        let hub: &[u32] = if at_start { &[] } else { &self.hub.at_end };
+        let at_end = self.work.at_end(nfa, &set, at_start, hub);
         let id = self.states.len() as u32;
         self.bytes +=
             (set.len() + here.len() + at_end.len() + nfa.stride) * 4 + size_of::<Built>() + 48;
@@ -215,9 +246,9 @@ impl Work {
     }
 
     /// Patterns that match if the text ends in `set`.
-    fn at_end(&mut self, nfa: &Nfa, set: &[StateId], at_start: bool) -> Box<[u32]> {
+    fn at_end(&mut self, nfa: &Nfa, set: &[StateId], at_start: bool, more: &[u32]) -> Box<[u32]> {
         self.begin();
-        let mut found = Vec::new();
+        let mut found = more.to_vec();
         let waiting = |id: &&StateId| {
             matches!(nfa.states.get(**id as usize), Some(State::End(_) | State::Match(_)))
         };

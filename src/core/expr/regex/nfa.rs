@@ -52,6 +52,16 @@ pub(super) struct Builder {
 // === impl Nfa ===
 
 impl Nfa {
+    /// Where `from` goes over `byte`.
+    pub fn over(&self, from: StateId, byte: u8) -> impl Iterator<Item = StateId> {
+        let (start, end) = match self.states.get(from as usize) {
+            Some(State::Bytes(start, end)) => (*start as usize, *end as usize),
+            _ => (0, 0),
+        };
+        let ranges = self.ranges.get(start..end).unwrap_or(&[]);
+        ranges.iter().filter(move |(lo, hi, _)| *lo <= byte && byte <= *hi).map(|(.., to)| *to)
+    }
+
     pub fn memory(&self) -> usize {
         self.states.len() * size_of::<State>()
             + self.ranges.len() * size_of::<(u8, u8, StateId)>()
