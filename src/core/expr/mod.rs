@@ -25,6 +25,7 @@ pub mod limits;
 mod literal;
 mod names;
 mod number;
+mod numbers;
 mod operand;
 mod parse;
 mod problem;
@@ -40,6 +41,7 @@ pub use regex::{Refused, RegexSet};
 pub use value::{EvalError, Facts, Read, Slot, Slots, Source, Value};
 pub use vocabulary::{ATTRIBUTES, Attribute, AttributeId, AttributeType, Vocabulary};
 
+pub(crate) use numbers::Numbers;
 pub(crate) use program::{Comparison, Const, Op, TextTest};
 
 use core::fmt;

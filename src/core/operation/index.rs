@@ -1,9 +1,8 @@
 //! Alternatives of conditions, indexed by one test of each: texts by hash, everything else in one automaton.
 
 use super::shape::{Alternative, Target, Test, TestKind};
-use crate::expr::RegexSet;
+use crate::expr::{Numbers, RegexSet};
 use core::cell::RefCell;
-use hashbrown::HashMap;
 
 /// Numbers of conditions and of alternatives.
 type Number = u32;
@@ -11,7 +10,9 @@ type Number = u32;
 /// All alternatives that have a test of `target`, findable by it.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    exact: HashMap<Box<[u8]>, Vec<Number>>,
+    /// Texts with their alternatives, and where to find them.
+    texts: Vec<(Box<[u8]>, Vec<Number>)>,
+    exact: Numbers,
     set: Option<RegexSet>,
     /// Alternative of every pattern.
     patterns: Vec<Number>,
@@ -76,7 +77,19 @@ fn weight(test: &Test) -> u8 {
 
 impl Index {
     pub fn add_exact(&mut self, text: Box<[u8]>, alternative: Number) {
-        self.exact.entry(text).or_default().push(alternative);
+        let at = self.find(&text).unwrap_or(self.texts.len());
+        match self.texts.get_mut(at) {
+            Some((_, list)) => list.push(alternative),
+            None => {
+                self.exact.insert(self.exact.hash(&*text), at as u32);
+                self.texts.push((text, vec![alternative]));
+            }
+        }
+    }
+
+    fn find(&self, text: &[u8]) -> Option<usize> {
+        let same = |at: u32| self.texts.get(at as usize).is_some_and(|(known, _)| **known == *text);
+        self.exact.find(self.exact.hash(text), &same).map(|at| at as usize)
     }
 
     /// Compiles the patterns. Every one compiled before: those of conditions by themselves, and those made of texts are
@@ -92,7 +105,8 @@ impl Index {
 
     /// The lowest alternative below `limit` that `holds` confirms among those whose test holds for `text`.
     pub fn first(&self, text: &[u8], limit: Number, holds: &dyn Fn(Number) -> bool) -> Number {
-        let exact = self.exact.get(text).into_iter().flatten().copied();
+        let known = self.find(text).and_then(|at| self.texts.get(at));
+        let exact = known.into_iter().flat_map(|(_, list)| list.iter().copied());
         let best = exact.take_while(|number| *number < limit).find(|number| holds(*number));
         let limit = best.unwrap_or(limit);
         self.first_pattern(text, limit, holds).unwrap_or(limit)
@@ -129,8 +143,9 @@ impl Index {
     }
 
     pub fn memory(&self) -> usize {
-        let exact: usize =
-            self.exact.iter().map(|(text, list)| text.len() + list.len() * 4 + 48).sum();
+        let texts: usize =
+            self.texts.iter().map(|(text, list)| text.len() + list.len() * 4 + 40).sum();
+        let exact = texts + self.exact.memory();
         exact + self.patterns.len() * 4 + self.set.as_ref().map_or(0, RegexSet::memory)
     }
 }

@@ -102,7 +102,7 @@ impl<'d> Reader<'d> {
         if path.starts_with("x-") {
             return;
         }
-        let place = format!("paths[{path:?}]");
+        let place = format!("paths[\"{path}\"]");
         let item = match item.get("$ref").and_then(Value::as_str) {
             Some(reference) => match reference
                 .strip_prefix('#')

@@ -6,10 +6,9 @@
 //! Object"); then one method before any method.
 
 use super::template::{Segment, Template, cut, decode, mixed};
+use crate::expr::Numbers;
 use core::cell::RefCell;
 use core::cmp::Reverse;
-use core::hash::BuildHasher;
-use hashbrown::{DefaultHashBuilder, HashTable};
 
 /// Absent node or leaf.
 const NONE: u32 = u32::MAX;
@@ -19,8 +18,7 @@ const NONE: u32 = u32::MAX;
 pub struct Tree {
     nodes: Vec<Node>,
     /// Numbers of the nodes reached by a literal segment.
-    literals: HashTable<u32>,
-    hasher: DefaultHashBuilder,
+    literals: Numbers,
     /// Literal segments of all nodes.
     text: Vec<u8>,
     mixed: Vec<Mixed>,
@@ -73,8 +71,7 @@ impl Default for Tree {
     fn default() -> Self {
         let mut tree = Tree {
             nodes: Vec::new(),
-            literals: HashTable::new(),
-            hasher: DefaultHashBuilder::default(),
+            literals: Numbers::default(),
             text: Vec::new(),
             mixed: Vec::new(),
             leaves: Vec::new(),
@@ -145,7 +142,7 @@ impl Tree {
     pub fn memory(&self) -> usize {
         let pieces = |m: &Mixed| m.pieces.iter().map(|piece| piece.len() + 16).sum::<usize>();
         self.nodes.capacity() * size_of::<Node>()
-            + self.literals.capacity() * 5
+            + self.literals.memory()
             + self.text.capacity()
             + self.mixed.iter().map(|m| size_of::<Mixed>() + pieces(m)).sum::<usize>()
             + self.leaves.capacity() * size_of::<Leaf>()
@@ -185,33 +182,22 @@ impl Tree {
         None
     }
 
-    fn hash(&self, parent: u32, segment: &[u8]) -> u64 {
-        self.hasher.hash_one((parent, segment))
-    }
-
     fn segment(&self, node: &Node) -> &[u8] {
         let start = node.start as usize;
         self.text.get(start..start + node.len as usize).unwrap_or(&[])
     }
 
     fn literal(&self, parent: u32, segment: &[u8]) -> Option<u32> {
-        let same = |id: &u32| {
-            let node = self.nodes.get(*id as usize);
+        let same = |id: u32| {
+            let node = self.nodes.get(id as usize);
             node.is_some_and(|node| node.parent == parent && self.segment(node) == segment)
         };
-        self.literals.find(self.hash(parent, segment), same).copied()
+        self.literals.find(self.literals.hash((parent, segment)), &same)
     }
 
     fn add_literal(&mut self, parent: u32, segment: &[u8]) -> u32 {
         let id = self.add_node(parent, segment);
-        let hash = self.hash(parent, segment);
-        let mut literals = core::mem::take(&mut self.literals);
-        literals.insert_unique(hash, id, |id| {
-            self.nodes
-                .get(*id as usize)
-                .map_or(0, |node| self.hash(node.parent, self.segment(node)))
-        });
-        self.literals = literals;
+        self.literals.insert(self.literals.hash((parent, segment)), id);
         id
     }
 

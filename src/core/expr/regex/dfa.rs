@@ -1,7 +1,8 @@
 //! The lazily built deterministic automaton: a state is a set of [`Nfa`] states, made when a search first reaches it.
 
 use super::nfa::{Nfa, State, StateId};
-use hashbrown::HashMap;
+use crate::expr::Numbers;
+use std::collections::BinaryHeap;
 use std::rc::Rc;
 
 /// Bytes of states kept for one pattern, for each further one, and in all. Above, all states are dropped and the search
@@ -22,7 +23,7 @@ pub(super) struct Cache {
     /// Row of next states per state.
     next: Vec<u32>,
     states: Vec<Built>,
-    ids: HashMap<Rc<[StateId]>, u32>,
+    ids: Numbers,
     start: u32,
     bytes: usize,
     hub: Hub,
@@ -100,7 +101,7 @@ fn run(nfa: &Nfa, cache: &mut Cache, text: &[u8], mut found: impl FnMut(&[u32]) 
 impl Cache {
     pub fn new(nfa: &Nfa) -> Self {
         let work = Work { seen: vec![0; nfa.states.len()], ..Work::default() };
-        let (next, states, ids) = (Vec::new(), Vec::new(), HashMap::new());
+        let (next, states, ids) = (Vec::new(), Vec::new(), Numbers::default());
         let hub = Hub::default();
         Cache { next, states, ids, start: UNKNOWN, bytes: 0, hub, work }
     }
@@ -194,10 +195,12 @@ impl Cache {
 
     /// The number of the set in hand.
     fn intern(&mut self, nfa: &Nfa, at_start: bool) -> u32 {
-        self.work.set.sort_unstable();
+        self.work.set = sorted(core::mem::take(&mut self.work.set));
         // The first state is not shared: `^` holds only there.
-        if let Some(id) = self.ids.get(self.work.set.as_slice()).filter(|_| !at_start) {
-            return *id;
+        let hash = self.ids.hash(self.work.set.as_slice());
+        let same = |id: u32| self.states.get(id as usize).is_some_and(|s| *s.set == *self.work.set);
+        if let Some(id) = self.ids.find(hash, &same).filter(|_| !at_start) {
+            return id;
         }
         let set: Rc<[StateId]> = self.work.set.as_slice().into();
         let here = patterns(nfa, &set);
@@ -208,7 +211,7 @@ impl Cache {
             (set.len() + here.len() + at_end.len() + nfa.stride) * 4 + size_of::<Built>() + 48;
         self.next.resize(self.next.len() + nfa.stride, UNKNOWN);
         if !at_start {
-            self.ids.insert(Rc::clone(&set), id);
+            self.ids.insert(hash, id);
         }
         self.states.push(Built { set, here, at_end });
         id
@@ -267,7 +270,7 @@ impl Work {
                 _ => {}
             }
         }
-        found.sort_unstable();
+        let mut found = sorted(found);
         found.dedup();
         found.into()
     }
@@ -280,4 +283,9 @@ fn patterns(nfa: &Nfa, set: &[StateId]) -> Box<[u32]> {
         _ => None,
     });
     matches.collect()
+}
+
+/// Ascending. A heap, as the library's quicksort is 3 KB of module for every type it sorts.
+fn sorted(numbers: Vec<u32>) -> Vec<u32> {
+    BinaryHeap::from(numbers).into_sorted_vec()
 }
