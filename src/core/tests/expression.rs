@@ -301,3 +301,82 @@ fn built_texts_are_bounded() {
     assert_eq!(eval(32768), Ok(true));
     assert_eq!(eval(32769), Err(EvalError::TooLong));
 }
+
+mod random {
+    use super::*;
+    use proptest::prelude::*;
+
+    const TOKENS: [&str; 44] = [
+        "request",
+        ".",
+        "method",
+        "path",
+        "headers",
+        "has",
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        ":",
+        "?",
+        "!",
+        "-",
+        "+",
+        "*",
+        "/",
+        "%",
+        "==",
+        "!=",
+        "<",
+        ">=",
+        "in",
+        "&&",
+        "||",
+        "'a'",
+        "\"\"\"",
+        "b'\\xff'",
+        "r'\\'",
+        "1",
+        "1u",
+        "1.5",
+        "0x",
+        "true",
+        "null",
+        "if",
+        "=",
+        "\\",
+        "é",
+        "// x\n",
+        "startsWith",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Whatever the text, compiling it ends in an expression or in problems inside the text, drawn without a panic.
+        #[test]
+        fn any_text_compiles_or_is_refused(tokens in prop::collection::vec(prop::sample::select(&TOKENS[..]), 0..24)) {
+            let text = tokens.join(if tokens.len() % 2 == 0 { " " } else { "" });
+            let mut slots = Slots::default();
+            let problems = match compile(&text, &Vocabulary::default(), &mut slots) {
+                Err(problems) => {
+                    prop_assert!(!problems.is_empty());
+                    problems
+                }
+                Ok(expr) => {
+                    if let Some(program) = expr.program() {
+                        let _ = program.eval(&Request(&slots), &mut Vec::new());
+                    }
+                    expr.warnings().to_vec()
+                }
+            };
+            for problem in problems {
+                prop_assert!(problem.span.start <= problem.span.end && problem.span.end as usize <= text.len());
+                prop_assert!(problem.render(&text).contains('^'));
+            }
+        }
+    }
+}
