@@ -27,6 +27,7 @@ pub mod expr;
 pub mod limits;
 pub mod mesh;
 pub mod metric;
+pub mod operation;
 pub mod peer;
 pub mod plan;
 pub mod port;

@@ -9,6 +9,10 @@ pub enum Fact {
     ListenerDirection,
     /// The Host or `:authority` header.
     Host,
+    /// The request's method.
+    Method,
+    /// The request's path as received, with its query.
+    Path,
     /// The request's `content-type` header.
     ContentType,
     /// HTTP status sent downstream; absent when there was no response.
@@ -59,9 +63,11 @@ pub enum Fact {
 pub const FACT_COUNT: usize = TABLE.len();
 
 /// Every fact and the expression that yields it, in the order of [`Fact`].
-pub const TABLE: [(Fact, &str); 24] = [
+pub const TABLE: [(Fact, &str); 26] = [
     (Fact::ListenerDirection, "has(xds.listener_direction) ? xds.listener_direction : ''"),
     (Fact::Host, "has(request.host) ? request.host : ''"),
+    (Fact::Method, "has(request.method) ? request.method : ''"),
+    (Fact::Path, "has(request.path) ? request.path : ''"),
     (Fact::ContentType, "'content-type' in request.headers ? request.headers['content-type'] : ''"),
     (Fact::ResponseCode, "has(response.code) ? response.code : ''"),
     (Fact::GrpcStatus, "has(response.grpc_status) ? response.grpc_status : ''"),
@@ -139,11 +145,6 @@ impl Fact {
     /// Position in [`TABLE`].
     pub fn index(self) -> usize {
         self as usize
-    }
-
-    /// The expression that yields it.
-    pub fn expression(self) -> &'static str {
-        TABLE.get(self.index()).map(|(_, text)| *text).unwrap_or_default()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::decode::{self, Pairs};
 use super::fact::{FACT_COUNT, Fact, TABLE};
+use super::read::Fetch;
 use crate::port::{ExprId, Host};
 use std::ops::Range;
 
@@ -16,11 +17,20 @@ pub struct Query {
     alone: Vec<Element>,
 }
 
-/// A fact and its own expression.
-#[derive(Clone, Copy, Debug)]
+/// A value and its own expression.
+#[derive(Clone, Debug)]
 struct Element {
-    fact: Fact,
+    key: Key,
+    text: String,
     expression: ExprId,
+}
+
+/// Which value.
+#[derive(Clone, Copy, Debug)]
+enum Key {
+    Fact(Fact),
+    /// What expressions read, by slot.
+    Read(usize),
 }
 
 /// The facts of one stream: ranges into the buffer they were fetched into. Absent facts are empty.
@@ -30,20 +40,34 @@ pub struct Facts<'a> {
     ranges: &'a Ranges,
 }
 
-/// Where each fact lies in the buffer.
-pub(crate) type Ranges = [Range<usize>; FACT_COUNT];
-
-/// No fact fetched yet.
-pub(crate) const NO_RANGES: Ranges = [const { 0..0 }; FACT_COUNT];
+/// Where each value lies in the buffer.
+#[derive(Debug)]
+pub(crate) struct Ranges {
+    facts: [Range<usize>; FACT_COUNT],
+    reads: Vec<Range<usize>>,
+}
 
 // === impl Query ===
 
 impl Query {
     /// Compiles the facts in `needs`, given in any order and as often as they are needed.
     pub fn compile(needs: &[Fact], host: &mut impl Host) -> Self {
-        let needed = TABLE.iter().filter(|(fact, _)| needs.contains(fact));
-        let compiled = needed.filter_map(|(fact, text)| {
-            host.compile(text).ok().map(|expression| Element { fact: *fact, expression })
+        Self::with_reads(needs, &[], host)
+    }
+
+    /// Compiles facts together with what expressions read, by slot.
+    pub(crate) fn with_reads(
+        needs: &[Fact],
+        reads: &[Option<Fetch>],
+        host: &mut impl Host,
+    ) -> Self {
+        let facts = TABLE.iter().filter(|(fact, _)| needs.contains(fact));
+        let facts = facts.map(|(fact, text)| (Key::Fact(*fact), (*text).to_owned()));
+        let reads = reads.iter().enumerate().filter_map(|(slot, fetch)| {
+            fetch.as_ref().map(|fetch| (Key::Read(slot), fetch.expression.clone()))
+        });
+        let compiled = facts.chain(reads).filter_map(|(key, text)| {
+            host.compile(&text).ok().map(|expression| Element { key, text, expression })
         });
         let mut query = Self { listed: compiled.collect(), ..Self::default() };
         query.compile_list(host);
@@ -57,9 +81,9 @@ impl Query {
         buffer: &mut Vec<u8>,
         ranges: &mut Ranges,
     ) {
-        *ranges = NO_RANGES;
+        ranges.clear();
         if !self.listed.is_empty() && self.fetch_list(host, buffer, ranges).is_none() {
-            *ranges = NO_RANGES;
+            ranges.clear();
             self.fetch_listed_one_by_one(host, buffer, ranges);
         }
         for element in &self.alone {
@@ -76,10 +100,10 @@ impl Query {
         let start = buffer.len();
         host.evaluate(self.list?, buffer).ok()?;
         let mut elements = Pairs::parse(buffer.get(start..)?)?;
-        for Element { fact, .. } in &self.listed {
+        for Element { key, .. } in &self.listed {
             let element = elements.next_element()?;
-            *ranges.get_mut(fact.index())? =
-                start.checked_add(element.start)?..start.checked_add(element.end)?;
+            let range = start.checked_add(element.start)?..start.checked_add(element.end)?;
+            ranges.set(*key, range);
         }
         Some(())
     }
@@ -95,7 +119,7 @@ impl Query {
         self.listed.retain(|element| {
             let fetched = element.fetch(host, buffer, ranges);
             if !fetched {
-                failed.push(*element);
+                failed.push(element.clone());
             }
             fetched
         });
@@ -106,7 +130,7 @@ impl Query {
     }
 
     fn compile_list(&mut self, host: &mut impl Host) {
-        let texts: Vec<&str> = self.listed.iter().map(|e| e.fact.expression()).collect();
+        let texts: Vec<&str> = self.listed.iter().map(|e| e.text.as_str()).collect();
         self.list = host.compile(&format!("[{}]", texts.join(", "))).ok();
     }
 }
@@ -117,10 +141,37 @@ impl Element {
     fn fetch(&self, host: &mut impl Host, buffer: &mut Vec<u8>, ranges: &mut Ranges) -> bool {
         let start = buffer.len();
         let fetched = host.evaluate(self.expression, buffer).is_ok();
-        if let Some(range) = ranges.get_mut(self.fact.index()) {
-            *range = start..buffer.len();
-        }
+        ranges.set(self.key, start..buffer.len());
         fetched
+    }
+}
+
+// === impl Ranges ===
+
+impl Ranges {
+    /// Nothing fetched yet.
+    pub const fn new() -> Self {
+        Self { facts: [const { 0..0 }; FACT_COUNT], reads: Vec::new() }
+    }
+
+    fn clear(&mut self) {
+        self.facts.fill(0..0);
+        self.reads.fill(0..0);
+    }
+
+    fn set(&mut self, key: Key, range: Range<usize>) {
+        let place = match key {
+            Key::Fact(fact) => self.facts.get_mut(fact.index()),
+            Key::Read(slot) => {
+                if self.reads.len() <= slot {
+                    self.reads.resize(slot.saturating_add(1), 0..0);
+                }
+                self.reads.get_mut(slot)
+            }
+        };
+        if let Some(place) = place {
+            *place = range;
+        }
     }
 }
 
@@ -133,10 +184,16 @@ impl<'a> Facts<'a> {
 
     /// The fact's bytes; empty when absent.
     pub fn bytes(&self, fact: Fact) -> &'a [u8] {
-        self.ranges
-            .get(fact.index())
-            .and_then(|range| self.buffer.get(range.clone()))
-            .unwrap_or_default()
+        self.slice(self.ranges.facts.get(fact.index()))
+    }
+
+    /// What expressions read, by slot; empty when absent.
+    pub(crate) fn read(&self, slot: usize) -> &'a [u8] {
+        self.slice(self.ranges.reads.get(slot))
+    }
+
+    fn slice(&self, range: Option<&Range<usize>>) -> &'a [u8] {
+        range.and_then(|range| self.buffer.get(range.clone())).unwrap_or_default()
     }
 
     /// The fact as a number; `None` when absent.

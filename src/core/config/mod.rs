@@ -8,6 +8,7 @@ mod raw;
 mod validate;
 
 use crate::diag::{Diagnostic, Severity};
+use crate::operation::Template;
 use crate::port::MetricKind;
 
 /// What the operator means.
@@ -55,7 +56,25 @@ pub struct Attribute {
     pub phase: Phase,
     /// The first entry whose condition is true gives the value.
     pub entries: Vec<Entry>,
+    /// When no entry does, the operation whose template is the most specific.
+    pub operations: Vec<Operation>,
+    /// When none of these does either, the same among the operations of an OpenAPI document.
+    pub described: Vec<Described>,
 }
+
+/// One entry of `operations`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// Method, as sent; `None` is any.
+    pub method: Option<String>,
+    /// Path template.
+    pub template: Template,
+    /// Value of the attribute.
+    pub value: String,
+}
+
+/// An operation of an OpenAPI document; its name is the attribute's value.
+pub type Described = crate::operation::Operation;
 
 /// One entry of `match`.
 #[derive(Debug, PartialEq, Eq)]
@@ -97,6 +116,8 @@ pub struct Override {
     pub tags_to_remove: Vec<String>,
     /// Whether the metric is not emitted.
     pub drop: bool,
+    /// CEL condition: whether the entry applies to a stream; empty is always true.
+    pub condition: String,
 }
 
 /// Value of `reporter`.

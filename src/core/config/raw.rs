@@ -2,6 +2,7 @@
 
 use super::fields::{Fields, Located, Schema};
 use crate::diag::Diagnostic;
+use crate::operation::{Operation, openapi};
 use serde_json::Value;
 
 #[derive(Debug, Default)]
@@ -36,6 +37,17 @@ pub(super) struct RawAttribute {
     pub output_attribute: Option<String>,
     pub phase: Option<usize>,
     pub entries: Vec<RawEntry>,
+    pub operations: Vec<RawOperation>,
+    pub described: Vec<Operation>,
+}
+
+#[derive(Debug)]
+pub(super) struct RawOperation {
+    pub path: String,
+    pub told: bool,
+    pub value: Option<String>,
+    pub method: Option<String>,
+    pub template: Option<String>,
 }
 
 #[derive(Debug)]
@@ -62,6 +74,7 @@ pub(super) struct RawOverride {
     pub dimensions: Vec<(String, String)>,
     pub tags_to_remove: Vec<String>,
     pub drop: Option<bool>,
+    pub condition: Option<String>,
 }
 
 /// Values of `attributes[].phase`.
@@ -95,9 +108,10 @@ const CONFIG: Schema = Schema {
 const EXCHANGE: Schema =
     Schema { allowed: &["additional_labels", "max_peers", "skip_external"], not_yet: &[] };
 const ATTRIBUTE: Schema = Schema {
-    allowed: &["match", "output_attribute", "phase"],
-    not_yet: &["openapi", "operations"],
+    allowed: &["match", "openapi", "operations", "output_attribute", "phase"],
+    not_yet: &[],
 };
+const OPERATION: Schema = Schema { allowed: &["method", "path", "value"], not_yet: &[] };
 const ENTRY: Schema = Schema { allowed: &["condition", "value"], not_yet: &[] };
 const DEFINITION: Schema = Schema { allowed: &["name", "type", "value"], not_yet: &[] };
 const OVERRIDE: Schema =
@@ -163,9 +177,33 @@ fn attribute(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawAttribute
     let output_attribute = fields.string("output_attribute");
     let phase = fields.choice("phase", PHASES);
     let entries = fields.list("match");
+    let operations = fields.list("operations");
+    let document = fields.object("openapi");
     let told = diagnostics.len() > before;
     let entries = entries.into_iter().map(|at| entry(at, diagnostics)).collect();
-    RawAttribute { path, told, output_attribute, phase, entries }
+    let operations = operations.into_iter().map(|at| operation(at, diagnostics)).collect();
+    let described = document.map(|at| described(at, diagnostics)).unwrap_or_default();
+    RawAttribute { path, told, output_attribute, phase, entries, operations, described }
+}
+
+fn operation(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawOperation {
+    let path = at.0.clone();
+    let before = diagnostics.len();
+    let mut fields = Fields::open(at, &OPERATION, diagnostics);
+    let (value, method) = (fields.string("value"), fields.string("method"));
+    let template = fields.string("path");
+    RawOperation { path, told: diagnostics.len() > before, value, method, template }
+}
+
+fn described((path, document): Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Operation> {
+    match openapi(document) {
+        Ok(operations) => operations,
+        Err(problems) => {
+            let told = problems.iter().map(|p| Diagnostic::error(path.clone(), p.to_string()));
+            diagnostics.extend(told);
+            Vec::new()
+        }
+    }
 }
 
 fn entry(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawEntry {
@@ -194,6 +232,7 @@ fn metric(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawOverride {
         dimensions: fields.string_map("dimensions"),
         tags_to_remove: fields.strings("tags_to_remove"),
         drop: fields.boolean("drop"),
+        condition: fields.string("match"),
     }
 }
 

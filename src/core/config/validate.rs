@@ -1,13 +1,14 @@
 //! From structure to meaning: defaults, names, duplicates.
 
-use super::raw::{RawAttribute, RawConfig, RawDefinition, RawEntry, RawOverride};
+use super::raw::{RawAttribute, RawConfig, RawDefinition, RawEntry, RawOperation, RawOverride};
 use super::{
-    Attribute, Config, Definition, Entry, MetadataExchange, Override, Phase, ReporterMode,
-    StatNames,
+    Attribute, Config, Definition, Entry, MetadataExchange, Operation, Override, Phase,
+    ReporterMode, StatNames,
 };
 use crate::diag::{Diagnostic, suggestion};
 use crate::limits::{DEFAULT_REPORTING_INTERVAL, MAX_NAME_BYTES, MAX_SEPARATOR_BYTES};
 use crate::metric::standard;
+use crate::operation::{Template, Tree};
 use crate::peer::cache::DEFAULT_MAX_PEERS;
 use crate::port::MetricKind;
 
@@ -68,6 +69,8 @@ pub(super) fn validate(raw: RawConfig, diagnostics: &mut Diagnostics) -> Config 
 fn attribute(raw: RawAttribute, diagnostics: &mut Diagnostics) -> Option<Attribute> {
     let path = format!("{}.output_attribute", raw.path);
     let entries = raw.entries.into_iter().filter_map(|e| entry(e, diagnostics)).collect();
+    let operations = operations(raw.operations, diagnostics);
+    check_described(&raw.path, &raw.described, diagnostics);
     let Some(name) = raw.output_attribute else {
         if !raw.told {
             diagnostics.push(Diagnostic::error(path, "missing, expected the attribute's name"));
@@ -79,7 +82,7 @@ fn attribute(raw: RawAttribute, diagnostics: &mut Diagnostics) -> Option<Attribu
         return None;
     }
     let phase = if raw.phase == Some(1) { Phase::OnRequest } else { Phase::AfterResponse };
-    Some(Attribute { name, phase, entries })
+    Some(Attribute { name, phase, entries, operations, described: raw.described })
 }
 
 fn attribute_name_problem(name: &str) -> Option<&'static str> {
@@ -98,6 +101,67 @@ fn entry(raw: RawEntry, diagnostics: &mut Diagnostics) -> Option<Entry> {
         return None;
     };
     Some(Entry { condition: raw.condition.unwrap_or_default(), value })
+}
+
+fn operations(raw: Vec<RawOperation>, diagnostics: &mut Diagnostics) -> Vec<Operation> {
+    let mut tree = Tree::default();
+    let mut kept: Vec<(String, Operation)> = Vec::new();
+    for item in raw {
+        let path = item.path.clone();
+        let Some(operation) = operation(item, diagnostics) else { continue };
+        let number = u32::try_from(kept.len()).unwrap_or(u32::MAX);
+        let method = operation.method.as_deref();
+        if let Err(conflict) = tree.insert(method, &operation.template, number) {
+            let twin = usize::try_from(conflict.with).ok().and_then(|with| kept.get(with));
+            let twin = twin.map(|(path, twin)| format!("{path} (\"{}\")", twin.template.text()));
+            let text = operation.template.text();
+            let problem =
+                format!("\"{text}\" stands for the same paths as {}", twin.unwrap_or_default());
+            diagnostics.push(Diagnostic::error(format!("{path}.path"), problem));
+        }
+        kept.push((path, operation));
+    }
+    kept.into_iter().map(|(_, operation)| operation).collect()
+}
+
+fn operation(raw: RawOperation, diagnostics: &mut Diagnostics) -> Option<Operation> {
+    let path = format!("{}.path", raw.path);
+    let Some(text) = raw.template else {
+        if !raw.told {
+            let problem = "missing, expected a template such as \"/users/{id}\"";
+            diagnostics.push(Diagnostic::error(path, problem));
+        }
+        return None;
+    };
+    let method = raw.method.filter(|method| !method.is_empty());
+    match Template::parse(&text) {
+        Ok(template) => {
+            let value = raw.value.filter(|value| !value.is_empty());
+            let value = value.unwrap_or_else(|| match &method {
+                Some(method) => format!("{method} {text}"),
+                None => text.clone(),
+            });
+            Some(Operation { method, template, value })
+        }
+        Err(problem) => {
+            diagnostics.push(Diagnostic::error(path, format!("found \"{text}\", {problem}")));
+            None
+        }
+    }
+}
+
+fn check_described(path: &str, described: &[super::Described], diagnostics: &mut Diagnostics) {
+    let mut tree = Tree::default();
+    for (number, operation) in described.iter().enumerate() {
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        let inserted = tree.insert(Some(operation.method), &operation.template, number);
+        if let Err(conflict) = inserted {
+            let twin = usize::try_from(conflict.with).ok().and_then(|with| described.get(with));
+            let twin = twin.map(|twin| twin.place.as_str()).unwrap_or_default();
+            let problem = format!("{} stands for the same paths as {twin}", operation.place);
+            diagnostics.push(Diagnostic::error(format!("{path}.openapi"), problem));
+        }
+    }
 }
 
 /// Istio skips what it cannot use here and keeps the rest, so these are warnings.
@@ -160,7 +224,8 @@ fn metric(
         }
         fine
     });
-    Some(Override { name, dimensions, tags_to_remove: raw.tags_to_remove, drop })
+    let condition = raw.condition.unwrap_or_default();
+    Some(Override { name, dimensions, tags_to_remove: raw.tags_to_remove, drop, condition })
 }
 
 /// Istio ignores names it does not know and drops only standard metrics.

@@ -1,182 +1,209 @@
-//! Names that this module answers itself: derived attributes, and peers.
+//! Names to reads: Envoy's attributes, header lookups with a constant key, and the caller's derived values.
 
-use crate::peer::{Field, LabelId, LabelNames};
+use super::ast::{Ast, Node};
+use super::check::{Checker, Lowered, Type};
+use super::problem::{Span, hint};
+use super::program::Op;
+use super::value::{Read, Slot, Source};
+use super::vocabulary::{ATTRIBUTES, AttributeId, AttributeType};
 
-/// What is known by name while configuring.
-#[derive(Clone, Copy, Debug)]
-pub struct Names<'a> {
-    /// Derived attributes.
-    pub attributes: &'a [String],
-    /// Pod labels of peers that the exchange keeps.
-    pub labels: &'a LabelNames,
+/// A name with everything selected from it by constant keys.
+type Path<'a> = (&'a str, Vec<&'a str>);
+
+/// What a path means.
+enum Meaning {
+    /// A value the module can read.
+    Read(Read, Type),
+    /// Evaluated by the host, and why.
+    Host(String),
+    /// Known to nobody here.
+    Unknown,
 }
 
-/// A property of a peer, as Istio's filter state names it: `filter_state.upstream_peer.labels['role']`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerPath {
-    /// Which peer.
-    pub side: Side,
-    /// Which property.
-    pub property: PeerProperty,
-}
+// === impl Checker ===
 
-/// Which peer of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// The client.
-    Downstream,
-    /// The upstream.
-    Upstream,
-}
-
-/// A property of a peer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PeerProperty {
-    /// One that every peer has.
-    Field(Field),
-    /// A pod label, and its place among those that are kept.
-    Label(String, Option<LabelId>),
-}
-
-// === impl Names ===
-
-impl Names<'_> {
-    /// `NAME`, `filter_state['wasm.NAME']` or `filter_state["wasm.NAME"]` of a derived attribute.
-    pub fn attribute(&self, text: &str) -> Option<usize> {
-        let text = text.trim();
-        let name = match text.strip_prefix("filter_state") {
-            Some(rest) => match segment(rest)? {
-                (key, "") => key.strip_prefix("wasm.")?,
-                _ => return None,
-            },
-            None => text,
+impl Checker<'_> {
+    /// An identifier, a selection or an index.
+    pub fn name(&mut self, ast: &Ast) -> Lowered {
+        let Some(path) = path(ast) else {
+            return self.selected(ast);
         };
-        self.attributes.iter().position(|known| known == name)
+        let (read, kind) = self.read(ast.span, &path)?;
+        let slot = self.slot(ast.span, read)?;
+        Some((Op::Read(slot), kind))
     }
 
-    /// `filter_state.SIDE_peer.FIELD` or `filter_state.SIDE_peer.labels['NAME']`, each step by a dot or in brackets.
-    pub fn peer(&self, text: &str) -> Option<PeerPath> {
-        let (side, field, label) = peer_steps(text)?;
-        let property = match label {
-            None => PeerProperty::Field(Field::named(field.as_bytes())?),
-            Some(name) => PeerProperty::Label(name.to_owned(), self.labels.id(name.as_bytes())),
+    /// `has(of.field)`
+    pub fn has(&mut self, span: Span, of: &Ast, field: &str) -> Lowered {
+        let Some((root, mut fields)) = path(of) else {
+            return self.visit(span, "selects from a computed value", [of].into_iter());
         };
-        Some(PeerPath { side, property })
+        fields.push(field);
+        let (read, _) = self.read(span, &(root, fields))?;
+        let slot = self.slot(span, read)?;
+        Some((Op::Present(slot), Type::Bool))
+    }
+
+    /// `'name' in request.headers`; `None` if it is not of this shape.
+    pub fn header_membership(&mut self, needle: &Ast, map: &Ast) -> Lowered {
+        let (Node::Str(key), Some((root, mut fields))) = (&*needle.node, path(map)) else {
+            return None;
+        };
+        if self.bound.iter().any(|name| name == root) {
+            return None;
+        }
+        let whole = fields
+            .first()
+            .map(|field| format!("{root}.{field}"))
+            .and_then(|name| AttributeId::of(&name));
+        if fields.len() != 1 || whole?.attribute()?.kind != AttributeType::Headers {
+            return None;
+        }
+        fields.push(key);
+        let (read, _) = self.read(map.span, &(root, fields))?;
+        let slot = self.slot(map.span, read)?;
+        Some((Op::Present(slot), Type::Bool))
+    }
+
+    /// A selection from something that is not a name.
+    fn selected(&mut self, ast: &Ast) -> Lowered {
+        match &*ast.node {
+            Node::Index(of, index) => {
+                self.visit(ast.span, "looks up a computed key", [of, index].into_iter())
+            }
+            Node::Select(of, _) => {
+                self.visit(ast.span, "selects from a computed value", [of].into_iter())
+            }
+            _ => None,
+        }
+    }
+
+    fn slot(&mut self, span: Span, read: Read) -> Option<Slot> {
+        match self.slots.intern(read) {
+            Some(slot) => Some(slot),
+            None => self.host(span, "reads more values than fit"),
+        }
+    }
+
+    fn read(&mut self, span: Span, path: &Path<'_>) -> Option<(Read, Type)> {
+        if self.bound.iter().any(|name| name == path.0) {
+            return self.host(span, "uses a comprehension variable");
+        }
+        match self.meaning(path) {
+            Meaning::Read(read, kind) => {
+                self.varies = true;
+                self.derived |= matches!(read.source, Source::Derived(_));
+                Some((read, kind))
+            }
+            Meaning::Host(reason) => self.host(span, reason),
+            Meaning::Unknown => self.unknown(span, path),
+        }
+    }
+
+    fn meaning(&mut self, (root, fields): &Path<'_>) -> Meaning {
+        if let Some(read) = derived(self.vocabulary.derived, root, fields) {
+            return Meaning::Read(read, Type::Str);
+        }
+        let member = fields.first().and_then(|field| AttributeId::of(&format!("{root}.{field}")));
+        let (id, rest) = match (AttributeId::of(root), member) {
+            (Some(id), _) => (id, fields.as_slice()),
+            (None, Some(id)) => (id, fields.get(1..).unwrap_or(&[])),
+            (None, None) => return Meaning::Unknown,
+        };
+        let Some(attribute) = id.attribute() else {
+            return Meaning::Unknown;
+        };
+        self.varies |= !attribute.fixed;
+        let reason = |what: &str| Meaning::Host(format!("reads {}{what}", attribute.name));
+        match (value_type(attribute.kind), attribute.kind, rest) {
+            (Some(kind), _, []) => Meaning::Read(read(Source::Attribute(id), rest), kind),
+            (None, AttributeType::Headers, [name]) => {
+                let name = name.to_ascii_lowercase();
+                Meaning::Read(read(Source::Attribute(id), &[name.as_str()]), Type::Str)
+            }
+            (None, AttributeType::Headers, []) => reason(", the whole map"),
+            (None, AttributeType::Message, _) => reason(", a message"),
+            _ => reason(" like a map"),
+        }
+    }
+
+    fn unknown<T>(&mut self, span: Span, (root, fields): &Path<'_>) -> Option<T> {
+        self.varies = true;
+        let prefix = format!("{root}.");
+        let spaces = ATTRIBUTES.iter().any(|attribute| attribute.name.starts_with(&prefix));
+        let (what, name) = match fields.first() {
+            Some(field) if spaces => ("attribute", format!("{root}.{field}")),
+            Some(_) => ("name", (*root).into()),
+            None if spaces => return self.host(span, format!("reads {root} as a whole")),
+            None => ("name", (*root).into()),
+        };
+        let full = fields.first().map_or(name.clone(), |field| format!("{root}.{field}"));
+        let known = ATTRIBUTES
+            .iter()
+            .map(|a| a.name)
+            .chain(self.vocabulary.derived.iter().map(String::as_str));
+        let nearest = hint(&full, known);
+        self.warn(span, format!("unknown {what} \"{name}\"{nearest}"));
+        self.host(span, format!("reads \"{name}\", which is not known here"))
     }
 }
 
-/// The pod label of a peer that an expression reads.
-pub fn peer_label(text: &str) -> Option<&str> {
-    peer_steps(text)?.2
+/// The constant path an expression spells, if it starts at a name.
+fn path(ast: &Ast) -> Option<Path<'_>> {
+    match &*ast.node {
+        Node::Ident(name) => Some((name, Vec::new())),
+        Node::Select(of, field) => {
+            let (root, mut fields) = path(of)?;
+            fields.push(field);
+            Some((root, fields))
+        }
+        Node::Index(of, index) => match &*index.node {
+            Node::Str(key) => {
+                let (root, mut fields) = path(of)?;
+                fields.push(key);
+                Some((root, fields))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
-fn peer_steps(text: &str) -> Option<(Side, &str, Option<&str>)> {
-    let (peer, rest) = segment(text.trim().strip_prefix("filter_state")?)?;
-    let side = match peer {
-        "downstream_peer" => Side::Downstream,
-        "upstream_peer" => Side::Upstream,
-        _ => return None,
-    };
-    let (field, rest) = segment(rest)?;
-    if field != "labels" {
-        return rest.is_empty().then_some((side, field, None));
+/// The derived value a path names: bare, published as `filter_state['wasm.NAME']`, or dotted.
+fn derived(names: &[String], root: &str, fields: &[&str]) -> Option<Read> {
+    for (index, name) in names.iter().enumerate() {
+        let source = Source::Derived(index as u16);
+        let published = || fields.first().and_then(|field| field.strip_prefix("wasm."));
+        match (name.contains('.'), fields) {
+            (false, []) if root == name => return Some(read(source, &[])),
+            (false, [_]) if root == "filter_state" && published() == Some(name.as_str()) => {
+                return Some(read(source, &[]));
+            }
+            (true, _) => {
+                let parts = name.split('.').count() - 1;
+                let own = core::iter::once(root).chain(fields.iter().copied()).take(parts + 1);
+                if fields.len() >= parts && own.eq(name.split('.')) {
+                    return Some(read(source, fields.get(parts..).unwrap_or(&[])));
+                }
+            }
+            _ => {}
+        }
     }
-    let (label, rest) = segment(rest)?;
-    rest.is_empty().then_some((side, field, Some(label)))
+    None
 }
 
-/// The first step of a path, `.NAME` or `['NAME']`, and what follows.
-fn segment(text: &str) -> Option<(&str, &str)> {
-    if let Some(rest) = text.strip_prefix('.') {
-        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
-        return rest.split_at_checked(end).filter(|(name, _)| !name.is_empty());
-    }
-    let inner = text.strip_prefix('[')?.trim_start();
-    let quote = inner.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
-    let (name, rest) = inner.strip_prefix(quote)?.split_once(quote)?;
-    let rest = rest.trim_start().strip_prefix(']')?;
-    (!name.contains('\\')).then_some((name, rest))
+fn read(source: Source, path: &[&str]) -> Read {
+    Read { source, path: path.iter().map(|key| (*key).into()).collect() }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn with<T>(test: impl FnOnce(Names<'_>) -> T) -> T {
-        let attributes = ["other".to_owned(), "op".to_owned()];
-        let labels = LabelNames::new(["role"]);
-        test(Names { attributes: &attributes, labels: &labels })
-    }
-
-    #[test]
-    fn derived_attributes_are_known_by_three_spellings() {
-        with(|names| {
-            for text in [
-                "op",
-                " op ",
-                "filter_state['wasm.op']",
-                "filter_state[\"wasm.op\"]",
-                "filter_state[ 'wasm.op' ]",
-            ] {
-                assert_eq!(names.attribute(text), Some(1), "{text}");
-            }
-            for text in [
-                "op2",
-                "filter_state['op']",
-                "filter_state['wasm.op\"]",
-                "filter_state['wasm.op'] + 'x'",
-                "filter_state.op",
-            ] {
-                assert_eq!(names.attribute(text), None, "{text}");
-            }
-        });
-    }
-
-    #[test]
-    fn peers_are_known_by_the_names_of_istios_filter_state() {
-        with(|names| {
-            let workload = |side| PeerPath { side, property: PeerProperty::Field(Field::Workload) };
-            for text in [
-                "filter_state.upstream_peer.workload",
-                "filter_state['upstream_peer'].workload",
-                "filter_state.upstream_peer['workload']",
-            ] {
-                assert_eq!(names.peer(text), Some(workload(Side::Upstream)), "{text}");
-            }
-            let path = names.peer("filter_state.downstream_peer.workload");
-            assert_eq!(path, Some(workload(Side::Downstream)));
-        });
-    }
-
-    #[test]
-    fn pod_labels_are_read_whether_kept_or_not() {
-        with(|names| {
-            for (text, name) in [
-                ("filter_state.upstream_peer.labels['role']", "role"),
-                ("filter_state.upstream_peer.labels.team", "team"),
-                ("filter_state.upstream_peer.labels['a.b/c']", "a.b/c"),
-            ] {
-                let id = names.labels.id(name.as_bytes());
-                let property = PeerProperty::Label(name.to_owned(), id);
-                assert_eq!(names.peer(text), Some(PeerPath { side: Side::Upstream, property }));
-                assert_eq!(peer_label(text), Some(name));
-            }
-        });
-    }
-
-    #[test]
-    fn anything_more_is_left_to_the_host() {
-        with(|names| {
-            for text in [
-                "filter_state.upstream_peer",
-                "filter_state.upstream_peer.nothing",
-                "filter_state.upstream_peer.labels",
-                "filter_state.upstream_peer.workload + 'x'",
-                "filter_state.other_peer.workload",
-                "filter_state.upstream_peer.labels['a\\'b']",
-            ] {
-                assert_eq!(names.peer(text), None, "{text}");
-            }
-        });
-    }
+fn value_type(kind: AttributeType) -> Option<Type> {
+    Some(match kind {
+        AttributeType::Str => Type::Str,
+        AttributeType::Int => Type::Int,
+        AttributeType::Uint => Type::Uint,
+        AttributeType::Bool => Type::Bool,
+        AttributeType::Duration => Type::Duration,
+        AttributeType::Timestamp => Type::Timestamp,
+        AttributeType::Headers | AttributeType::Message => return None,
+    })
 }

@@ -49,6 +49,8 @@ pub enum Reporter {
 /// A label's value before it is written out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value<'a> {
+    /// No value: the label is not written.
+    Absent,
     /// Any bytes.
     Text(&'a [u8]),
     /// A decimal number.

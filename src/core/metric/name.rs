@@ -38,9 +38,13 @@ impl Encoder {
 
     /// Appends one label.
     pub fn label(&self, name: &str, value: Value<'_>, out: &mut String) {
+        if value == Value::Absent {
+            return;
+        }
         out.push_str(name);
         out.push_str(&self.value);
         match value {
+            Value::Absent => {}
             Value::Text(bytes) => self.text(bytes, out),
             // Writing to a String cannot fail.
             Value::Int(number) => drop(write!(out, "{number}")),

@@ -28,6 +28,7 @@ struct Entry {
 const TEXT: u8 = 0;
 const INT: u8 = 1;
 const FLAGS: u8 = 2;
+const ABSENT: u8 = 3;
 
 // === impl SeriesTable ===
 
@@ -67,6 +68,7 @@ fn hash<'v>(builder: &DefaultHashBuilder, values: impl Iterator<Item = Value<'v>
     let mut hasher = builder.build_hasher();
     for value in values {
         match value {
+            Value::Absent => hasher.write_u8(ABSENT),
             Value::Text(bytes) => {
                 hasher.write_usize(bytes.len());
                 hasher.write(bytes);
@@ -82,6 +84,7 @@ fn encode<'v>(values: impl Iterator<Item = Value<'v>>) -> Box<[u8]> {
     let mut key = Vec::new();
     for value in values {
         match value {
+            Value::Absent => key.push(ABSENT),
             Value::Text(bytes) => {
                 key.push(TEXT);
                 key.extend_from_slice(&bytes.len().to_le_bytes());
@@ -103,6 +106,7 @@ fn encode<'v>(values: impl Iterator<Item = Value<'v>>) -> Box<[u8]> {
 /// Whether `key` is the encoding of `values`.
 fn same<'v>(key: &[u8], mut values: impl Iterator<Item = Value<'v>>) -> bool {
     let rest = values.try_fold(key, |key, value| match value {
+        Value::Absent => key.strip_prefix(&[ABSENT]),
         Value::Text(bytes) => key
             .strip_prefix(&[TEXT])?
             .strip_prefix(bytes.len().to_le_bytes().as_slice())?

@@ -11,8 +11,8 @@ pub(super) struct Layout {
     /// Name in the configuration, without the prefix.
     pub name: String,
     occasion: Occasion,
-    /// The standard labels at their places; `None` is removed. Empty for a custom metric.
-    standard: Vec<(Label, Option<Source>)>,
+    /// The standard labels at their places. Empty for a custom metric.
+    standard: Vec<(Label, Source)>,
     /// Further labels, each name once.
     added: Vec<(String, Source)>,
 }
@@ -21,32 +21,29 @@ pub(super) struct Layout {
 
 impl Layout {
     pub fn new(name: &str, occasion: Occasion, metric: MetricPlan) -> Self {
-        let standard = standard::labels(occasion)
-            .map(|label| (label, Some(Source::Standard(label))))
-            .collect();
+        let standard =
+            standard::labels(occasion).map(|label| (label, Source::Standard(label))).collect();
         Self { metric, name: name.to_owned(), occasion, standard, added: Vec::new() }
     }
 
-    /// Takes a label away; unknown names have no effect.
-    pub fn remove(&mut self, label: &str) {
-        match self.slot(label) {
-            Some(slot) => *slot = None,
-            None => self.added.retain(|(name, _)| name != label),
+    /// Takes a label away, for streams for which the condition `when` holds; unknown names have no effect.
+    pub fn remove(&mut self, label: &str, when: Option<usize>) {
+        if let Some(place) = self.place(label) {
+            change(place, Source::Nothing, when);
         }
     }
 
-    /// Gives a label a value. A standard one keeps (or gets back) its place, the last writer wins.
-    /// A standard label that this metric does not carry has no effect.
-    pub fn set(&mut self, label: &str, source: Source) {
+    /// Gives a label a value, for streams for which the condition `when` holds. A standard one keeps (or gets back) its
+    /// place, the last writer wins. A standard label that this metric does not carry has no effect.
+    pub fn set(&mut self, label: &str, source: Source, when: Option<usize>) {
         if self.lacks(label) {
             return;
         }
-        if let Some(slot) = self.slot(label) {
-            *slot = Some(source);
-        } else if let Some(known) = self.added.iter_mut().find(|(name, _)| name == label) {
-            known.1 = source;
-        } else {
-            self.added.push((label.to_owned(), source));
+        if self.place(label).is_none() {
+            self.added.push((label.to_owned(), Source::Nothing));
+        }
+        if let Some(place) = self.place(label) {
+            change(place, source, when);
         }
     }
 
@@ -57,17 +54,28 @@ impl Layout {
             && standard::labels(Occasion::Request).any(|l| l.name() == label)
     }
 
-    fn slot(&mut self, label: &str) -> Option<&mut Option<Source>> {
-        self.standard.iter_mut().find(|(l, _)| l.name() == label).map(|(_, slot)| slot)
+    fn place(&mut self, label: &str) -> Option<&mut Source> {
+        let standard = self.standard.iter_mut().find(|(l, _)| l.name() == label);
+        let standard = standard.map(|(_, source)| source);
+        standard.or_else(|| {
+            self.added.iter_mut().find(|(name, _)| name == label).map(|(_, source)| source)
+        })
     }
 
     fn finish(self) -> (Vec<(String, Source)>, MetricPlan) {
-        let standard = self
-            .standard
-            .into_iter()
-            .filter_map(|(label, source)| Some((label.name().to_owned(), source?)));
-        (standard.chain(self.added).collect(), self.metric)
+        let standard =
+            self.standard.into_iter().map(|(label, source)| (label.name().to_owned(), source));
+        let labels = standard.chain(self.added).filter(|(_, source)| *source != Source::Nothing);
+        (labels.collect(), self.metric)
     }
+}
+
+fn change(place: &mut Source, source: Source, when: Option<usize>) {
+    let before = std::mem::replace(place, Source::Nothing);
+    *place = match when {
+        None => source,
+        Some(condition) => Source::When(condition, Box::new((source, before))),
+    };
 }
 
 /// Puts metrics with equal labels together, in the order they come.

@@ -1,22 +1,27 @@
 //! The compiled configuration: everything joined, nothing left that can fail.
 
+mod attribute;
 mod compile;
 mod exchange;
 mod layout;
 mod needs;
+pub(crate) mod reads;
 
+pub(crate) use attribute::AttributePlan;
 pub use compile::compile;
 pub(crate) use exchange::ExchangePlan;
 
 use crate::attribute::Fact;
 use crate::config::Phase;
-use crate::expr::Program;
+use crate::diag::Diagnostic;
+use crate::expr::{Bound, Findings};
 use crate::mesh::LocalNode;
 use crate::metric::Label;
 use crate::metric::name::Encoder;
 use crate::metric::standard::{Measure, Occasion};
 use crate::peer::LabelNames;
 use crate::port::MetricKind;
+use reads::Reads;
 
 /// What to do for each stream; immutable.
 #[derive(Debug)]
@@ -27,16 +32,20 @@ pub struct Plan {
     pub(crate) waypoint: bool,
     /// Whether the Host header must not stand in for the destination service.
     pub(crate) no_host_fallback: bool,
-    /// Facts that metrics of requests are made of.
-    pub(crate) request_facts: Vec<Fact>,
-    /// Facts that metrics of connections are made of.
-    pub(crate) connection_facts: Vec<Fact>,
+    /// What the end of a request needs.
+    pub(crate) request: ScopePlan,
+    /// What the report of a connection needs.
+    pub(crate) connection: ScopePlan,
+    /// What the attributes of the request phase need.
+    pub(crate) early: ScopePlan,
     /// Derived attributes, in the order they are evaluated.
     pub(crate) attributes: Vec<AttributePlan>,
     /// Names of the derived attributes, each once.
     pub(crate) attribute_names: Vec<String>,
     /// Expressions of dimensions and definitions, each text once.
-    pub(crate) expressions: Vec<Program>,
+    pub(crate) expressions: Vec<Bound>,
+    /// Conditions of entries of `metrics`.
+    pub(crate) conditions: Vec<Bound>,
     /// Metrics, grouped by label set and occasion.
     pub(crate) groups: Vec<Group>,
     /// How stat names are written.
@@ -51,15 +60,13 @@ pub struct Plan {
     pub(crate) reporting_interval: u32,
 }
 
-/// A derived attribute.
+/// What is fetched together.
 #[derive(Debug)]
-pub(crate) struct AttributePlan {
-    /// Index into [`Plan::attribute_names`].
-    pub name: usize,
-    /// When it is evaluated.
-    pub phase: Phase,
-    /// Condition (`None`: always true) and value; the first that holds wins.
-    pub entries: Vec<(Option<Program>, Vec<u8>)>,
+pub(crate) struct ScopePlan {
+    /// Facts, in no order, some more than once.
+    pub facts: Vec<Fact>,
+    /// What expressions read.
+    pub reads: Reads,
 }
 
 /// Metrics with the same labels, recorded together: one lookup serves them all.
@@ -74,12 +81,16 @@ pub(crate) struct Group {
 }
 
 /// Where a label's value comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
+    /// The label is not written.
+    Nothing,
     /// A standard label.
     Standard(Label),
     /// An expression of the plan; `unknown` when it has no value.
     Expression(usize),
+    /// One or the other, as a condition of the plan holds or not.
+    When(usize, Box<(Source, Source)>),
 }
 
 /// A metric to record.
@@ -91,6 +102,8 @@ pub(crate) struct MetricPlan {
     pub kind: MetricKind,
     /// What is recorded.
     pub measure: Measure,
+    /// Conditions of the plan under any of which nothing is recorded.
+    pub unless: Vec<usize>,
 }
 
 // === impl Plan ===
@@ -111,4 +124,10 @@ impl Plan {
         let lasting = self.records(Occasion::Messages) || self.records(Occasion::Connection);
         if lasting { self.reporting_interval } else { 0 }
     }
+}
+
+/// Problems of an expression, and what becomes of the configuration without it.
+fn left_out(path: &str, problems: Findings, what: &str) -> Vec<Diagnostic> {
+    let told = |problem| Diagnostic::warning(path, format!("{what}: {problem}"));
+    problems.into_iter().map(told).collect()
 }

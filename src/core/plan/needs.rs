@@ -1,32 +1,42 @@
 //! Which facts a plan's metrics are made of.
 
+use super::reads::{Reads, Side};
 use super::{Group, Source};
 use crate::attribute::Fact;
-use crate::expr::{Program, Side};
 use crate::metric::Label;
 use crate::metric::standard::{Measure, Occasion, Quantity};
 
 /// The facts of the groups recorded on `occasions`, whoever reports; in no order, some more than once.
-pub(super) fn needs(groups: &[Group], programs: &[Program], occasions: &[Occasion]) -> Vec<Fact> {
+pub(super) fn needs(groups: &[Group], reads: &Reads, occasions: &[Occasion]) -> Vec<Fact> {
     let mut needs: Vec<Fact> = Vec::new();
     for group in groups.iter().filter(|group| occasions.contains(&group.occasion)) {
         for (_, source) in &group.labels {
-            match source {
-                Source::Standard(label) => needs.extend_from_slice(of_label(*label)),
-                Source::Expression(index) => {
-                    let side = programs.get(*index).and_then(Program::reads_peer);
-                    needs.extend_from_slice(of_peer(side));
-                }
-            }
+            of_source(source, &mut needs);
         }
         for metric in &group.metrics {
             needs.extend(of_measure(metric.measure));
+        }
+    }
+    for side in [Side::Downstream, Side::Upstream] {
+        if reads.reads_peer(side) {
+            needs.extend_from_slice(of_peer(side));
         }
     }
     if !needs.is_empty() {
         needs.push(Fact::ListenerDirection);
     }
     needs
+}
+
+fn of_source(source: &Source, needs: &mut Vec<Fact>) {
+    match source {
+        Source::Nothing | Source::Expression(_) => {}
+        Source::Standard(label) => needs.extend_from_slice(of_label(*label)),
+        Source::When(_, sources) => {
+            of_source(&sources.0, needs);
+            of_source(&sources.1, needs);
+        }
+    }
 }
 
 fn of_measure(measure: Measure) -> Option<Fact> {
@@ -53,11 +63,10 @@ const UPSTREAM: &[Fact] = &[Fact::UpstreamPeer, Fact::EndpointWorkload];
 const PRINCIPALS: &[Fact] =
     &[Fact::PeerPrincipal, Fact::LocalPrincipal, Fact::DownstreamPeerSan, Fact::DownstreamLocalSan];
 
-fn of_peer(side: Option<Side>) -> &'static [Fact] {
+fn of_peer(side: Side) -> &'static [Fact] {
     match side {
-        None => &[],
-        Some(Side::Downstream) => DOWNSTREAM,
-        Some(Side::Upstream) => UPSTREAM,
+        Side::Downstream => DOWNSTREAM,
+        Side::Upstream => UPSTREAM,
     }
 }
 
@@ -123,6 +132,8 @@ pub(super) fn is_of_request(fact: Fact) -> bool {
     matches!(
         fact,
         Fact::Host
+            | Fact::Method
+            | Fact::Path
             | Fact::ContentType
             | Fact::ResponseCode
             | Fact::GrpcStatus

@@ -15,13 +15,14 @@ use crate::expr::NoValue;
 use crate::metric::series::{MetricIds, SeriesTable};
 use crate::metric::standard::{Measure, Occasion};
 use crate::peer::cache::PeerCache;
-use crate::plan::{ExchangePlan, Group, MetricPlan, Plan};
+use crate::plan::reads::Values;
+use crate::plan::{ExchangePlan, Group, MetricPlan, Plan, ScopePlan};
 use crate::port::{Failed, Host, MetricId, MetricKind, Sink};
 use exchange::Exchange;
 use health::{Errors, Health, count};
 use scratch::Scratch;
-use stream::{Exchanged, Growth, Kind, Quantities};
-use view::{Known, View, quantities};
+use stream::{Exchanged, Growth, Kind, Outcome, Quantities};
+use view::{View, quantities};
 
 /// Records streams by one plan, for one worker.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub struct Recorder {
 /// Facts that are fetched together.
 #[derive(Debug)]
 struct Queries {
+    /// What attributes of the request phase need.
+    early: Query,
     /// All about a request.
     request: Query,
     /// All about a connection.
@@ -85,7 +88,9 @@ impl Recorder {
         }
         if self.plan.derives_on_request() {
             self.scratch.begin(&self.plan, stream);
-            errors.merge(self.derive(Phase::OnRequest, host));
+            let Scratch { facts, ranges, .. } = &mut self.scratch;
+            self.queries.early.fetch(host, facts, ranges);
+            errors.merge(self.derive(Phase::OnRequest, stream, host));
             stream.attributes.clone_from(&self.scratch.attributes);
         }
         self.health.tell(errors, sink);
@@ -112,7 +117,8 @@ impl Recorder {
         if stream.growth.is_none() {
             let settled = stream.exchange.as_ref().is_none_or(Exchanged::is_settled);
             self.scratch.begin(&self.plan, stream);
-            errors.merge(self.fetch(stream, host));
+            self.fetch(stream, host);
+            errors.merge(self.evaluate(stream, host));
             if settled && (self.knows_peer(stream) || stream.exchange.is_some()) {
                 errors.merge(self.open(stream, sink));
             }
@@ -128,10 +134,11 @@ impl Recorder {
         }
         self.scratch.begin(&self.plan, stream);
         let mut errors = Errors::default();
+        self.fetch(stream, host);
         if stream.kind == Kind::Request {
-            errors.merge(self.derive(Phase::AfterResponse, host));
+            errors.merge(self.derive(Phase::AfterResponse, stream, host));
         }
-        errors.merge(self.fetch(stream, host));
+        errors.merge(self.evaluate(stream, host));
         errors.merge(self.record(stream, sink));
         let facts = Facts::new(&self.scratch.facts, &self.scratch.ranges);
         let lasting = self.plan.records(stream.kind.occasion());
@@ -145,52 +152,58 @@ impl Recorder {
     }
 
     /// Evaluates the attributes of one phase; an error abandons that attribute only.
-    fn derive(&mut self, phase: Phase, host: &mut impl Host) -> Errors {
+    fn derive(&mut self, phase: Phase, stream: &Stream, host: &mut impl Host) -> Errors {
         let mut errors = Errors::default();
         let plan = &self.plan;
+        let scope = match phase {
+            Phase::OnRequest => &plan.early,
+            Phase::AfterResponse => &plan.request,
+        };
         for (index, attribute) in plan.attributes.iter().enumerate() {
             if attribute.phase != phase {
                 continue;
             }
-            for (entry, (condition, value)) in attribute.entries.iter().enumerate() {
-                let holds = match condition {
-                    None => Ok(true),
-                    Some(condition) => condition.holds(host, &mut self.scratch.buffer),
-                };
-                match holds {
-                    Ok(false) => continue,
-                    Ok(true) => {
-                        if let Some(slot) = self.scratch.attributes.get_mut(attribute.name) {
-                            *slot = Some((index, entry));
-                        }
-                        let name = plan.attribute_names.get(attribute.name);
-                        let published = name.map(|name| host.publish(name, value));
-                        errors.host_call(published.unwrap_or(Ok(())));
+            let Scratch { facts, ranges, buffer, attributes, .. } = &mut self.scratch;
+            let facts = Facts::new(facts, ranges);
+            let (method, path) = (facts.bytes(Fact::Method), facts.bytes(Fact::Path));
+            let values = values(plan, scope, stream, facts, attributes);
+            let found = attribute.find(method, path, &values, host, buffer);
+            match found {
+                Ok(None) => {}
+                Ok(Some(value)) => {
+                    let name = plan.attribute_names.get(attribute.name);
+                    let published = name.map(|name| host.publish(name, attribute.value(value)));
+                    errors.host_call(published.unwrap_or(Ok(())));
+                    if let Some(slot) = attributes.get_mut(attribute.name) {
+                        *slot = Some((index, value));
                     }
-                    Err(_) => errors.evaluation(),
                 }
-                break;
+                Err(_) => errors.evaluation(),
             }
         }
         errors
     }
 
-    /// Fetches the facts and evaluates the expressions of dimensions and definitions.
-    fn fetch(&mut self, stream: &Stream, host: &mut impl Host) -> Errors {
-        let mut errors = Errors::default();
-        let Scratch { facts: fetched, ranges, buffer, values, attributes } = &mut self.scratch;
+    /// Fetches all that is known of a stream.
+    fn fetch(&mut self, stream: &Stream, host: &mut impl Host) {
+        let Scratch { facts, ranges, .. } = &mut self.scratch;
         let query = match stream.kind {
             Kind::Request => &mut self.queries.request,
             Kind::Connection => &mut self.queries.connection,
         };
-        query.fetch(host, fetched, ranges);
-        let facts = Facts::new(fetched, ranges);
-        let known = Known {
-            plan: &self.plan,
-            outcomes: attributes,
-            downstream: view::downstream(stream, &facts),
-            upstream: view::upstream(stream, &facts),
+        query.fetch(host, facts, ranges);
+    }
+
+    /// Evaluates the expressions of dimensions and definitions, and the conditions of entries.
+    fn evaluate(&mut self, stream: &Stream, host: &mut impl Host) -> Errors {
+        let mut errors = Errors::default();
+        let Scratch { facts, ranges, buffer, values, conditions, attributes } = &mut self.scratch;
+        let scope = match stream.kind {
+            Kind::Request => &self.plan.request,
+            Kind::Connection => &self.plan.connection,
         };
+        let facts = Facts::new(facts, ranges);
+        let known = self::values(&self.plan, scope, stream, facts, attributes);
         for program in &self.plan.expressions {
             let start = buffer.len();
             let written = program.write(&known, host, buffer);
@@ -198,6 +211,13 @@ impl Recorder {
                 errors.evaluation();
             }
             values.push(written.ok().map(|()| start..buffer.len()));
+        }
+        for condition in &self.plan.conditions {
+            let holds = condition.holds(&known, host, buffer);
+            if holds == Err(NoValue::Failed) {
+                errors.evaluation();
+            }
+            conditions.push(holds.unwrap_or_default());
         }
         errors
     }
@@ -215,6 +235,9 @@ impl Recorder {
             }
             let ids = ids(group, table, &view);
             for (metric, id) in group.metrics.iter().zip(ids.iter_mut()) {
+                if !view.records(metric) {
+                    continue;
+                }
                 let Some(amount) = view.amount(metric.measure) else { continue };
                 if id.is_none() {
                     *id = errors.host_call(define(&self.plan, group, metric, &view, sink));
@@ -256,11 +279,12 @@ impl Recorder {
             }
             let ids = ids(group, table, &view);
             for (metric, id) in group.metrics.iter().zip(ids.iter_mut()) {
-                if id.is_none() {
+                if id.is_none() && view.records(metric) {
                     *id = errors.host_call(define(&self.plan, group, metric, &view, sink));
                 }
             }
-            opened.push(ids.clone());
+            let recorded = group.metrics.iter().zip(ids.iter());
+            opened.push(recorded.map(|(metric, id)| id.filter(|_| view.records(metric))).collect());
         }
         stream.growth = Some(Box::new(Growth { ids: opened, reported: Quantities::default() }));
         errors
@@ -289,9 +313,14 @@ impl Recorder {
 
 impl Queries {
     fn compile(plan: &Plan, host: &mut impl Host) -> Self {
+        let mut scope =
+            |scope: &ScopePlan| Query::with_reads(&scope.facts, &scope.reads.fetches(), host);
+        let (early, request) = (scope(&plan.early), scope(&plan.request));
+        let connection = scope(&plan.connection);
         Self {
-            request: Query::compile(&plan.request_facts, host),
-            connection: Query::compile(&plan.connection_facts, host),
+            early,
+            request,
+            connection,
             messages: Query::compile(&[Fact::GrpcMessages], host),
             bytes: Query::compile(&[Fact::RequestBytes, Fact::ResponseBytes], host),
         }
@@ -310,8 +339,26 @@ impl Kind {
     }
 }
 
+/// What expressions read.
+fn values<'a>(
+    plan: &'a Plan,
+    scope: &'a ScopePlan,
+    stream: &'a Stream,
+    facts: Facts<'a>,
+    outcomes: &'a [Outcome],
+) -> Values<'a> {
+    Values {
+        reads: &scope.reads,
+        facts,
+        attributes: &plan.attributes,
+        outcomes,
+        downstream: view::downstream(stream, &facts),
+        upstream: view::upstream(stream, &facts),
+    }
+}
+
 fn ids<'t>(group: &Group, table: &'t mut SeriesTable, view: &View<'_>) -> &'t mut MetricIds {
-    let values = group.labels.iter().map(|(_, source)| view.value(*source));
+    let values = group.labels.iter().map(|(_, source)| view.value(source));
     table.ids(values, group.metrics.len())
 }
 
@@ -325,7 +372,7 @@ fn define(
 ) -> Result<MetricId, Failed> {
     let mut name = String::new();
     for (label, source) in &group.labels {
-        plan.encoder.label(label, view.value(*source), &mut name);
+        plan.encoder.label(label, view.value(source), &mut name);
     }
     name.push_str(&metric.name);
     sink.define(metric.kind, &name)

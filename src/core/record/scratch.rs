@@ -1,7 +1,7 @@
 //! Buffers used again for every stream.
 
 use super::stream::{Outcome, Stream};
-use crate::attribute::gather::{NO_RANGES, Ranges};
+use crate::attribute::gather::Ranges;
 use crate::plan::Plan;
 use std::ops::Range;
 
@@ -14,6 +14,8 @@ pub(super) struct Scratch {
     pub buffer: Vec<u8>,
     /// Where the value of each of the plan's expressions lies; `None` when it has none.
     pub values: Vec<Option<Range<usize>>>,
+    /// Which of the plan's conditions hold.
+    pub conditions: Vec<bool>,
     pub attributes: Vec<Outcome>,
 }
 
@@ -23,9 +25,10 @@ impl Scratch {
     pub fn new() -> Self {
         Self {
             facts: Vec::new(),
-            ranges: NO_RANGES,
+            ranges: Ranges::new(),
             buffer: Vec::new(),
             values: Vec::new(),
+            conditions: Vec::new(),
             attributes: Vec::new(),
         }
     }
@@ -35,8 +38,13 @@ impl Scratch {
         self.facts.clear();
         self.buffer.clear();
         self.values.clear();
+        self.conditions.clear();
         self.attributes.clone_from(&stream.attributes);
         self.attributes.resize(plan.attribute_names.len(), None);
+    }
+
+    pub fn holds(&self, condition: usize) -> bool {
+        self.conditions.get(condition).copied().unwrap_or_default()
     }
 
     pub fn value(&self, index: usize) -> Option<&[u8]> {

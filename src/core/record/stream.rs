@@ -27,7 +27,7 @@ pub(super) enum Kind {
     Connection,
 }
 
-/// Which entry of which attribute gave a name its value; `None` while it is not set.
+/// Which attribute of the plan gave a name its value, and which value; `None` while it is not set.
 pub(super) type Outcome = Option<(usize, usize)>;
 
 /// What came of the metadata exchange so far.

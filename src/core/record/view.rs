@@ -1,26 +1,17 @@
 //! One stream as labels and measures see it.
 
 use super::scratch::Scratch;
-use super::stream::{Exchanged, Kind, Outcome, Quantities, Stream};
+use super::stream::{Exchanged, Kind, Quantities, Stream};
 use crate::attribute::{Fact, Facts};
-use crate::expr::{Derived, PeerPath, PeerProperty, Side};
 use crate::mesh::{Destination, PeerView, UNKNOWN};
 use crate::metric::standard::Measure;
 use crate::metric::{Labels, Reporter, Value};
-use crate::plan::{Plan, Source};
+use crate::plan::{MetricPlan, Plan, Source};
 
 /// All that is known when a stream is reported.
 pub(super) struct View<'a> {
     pub labels: Labels<'a>,
     scratch: &'a Scratch,
-}
-
-/// Values that expressions read from this module.
-pub(super) struct Known<'a> {
-    pub plan: &'a Plan,
-    pub outcomes: &'a [Outcome],
-    pub downstream: PeerView<'a>,
-    pub upstream: PeerView<'a>,
 }
 
 const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
@@ -79,14 +70,24 @@ impl<'a> View<'a> {
         Self { labels, scratch }
     }
 
-    pub fn value(&self, source: Source) -> Value<'a> {
+    pub fn value(&self, source: &Source) -> Value<'a> {
         match source {
-            Source::Standard(label) => self.labels.value(label),
-            Source::Expression(index) => match self.scratch.value(index) {
+            Source::Nothing => Value::Absent,
+            Source::When(condition, sources) => {
+                let holds = self.scratch.holds(*condition);
+                self.value(if holds { &sources.0 } else { &sources.1 })
+            }
+            Source::Standard(label) => self.labels.value(*label),
+            Source::Expression(index) => match self.scratch.value(*index) {
                 None | Some(b"") => Value::Text(UNKNOWN),
                 Some(value) => Value::Text(value),
             },
         }
+    }
+
+    /// Whether a metric is recorded for this stream.
+    pub fn records(&self, metric: &MetricPlan) -> bool {
+        !metric.unless.iter().any(|condition| self.scratch.holds(*condition))
     }
 
     /// How much to record; `None` to record nothing.
@@ -141,27 +142,5 @@ pub(super) fn quantities(kind: Kind, ended: bool, facts: &Facts<'_>) -> Option<Q
             received_bytes: facts.count(Fact::RequestBytes),
             ..Quantities::default()
         }),
-    }
-}
-
-// === impl Known ===
-
-impl Derived for Known<'_> {
-    fn attribute(&self, name: usize) -> Option<&[u8]> {
-        let (attribute, entry) = (*self.outcomes.get(name)?)?;
-        let (_, value) = self.plan.attributes.get(attribute)?.entries.get(entry)?;
-        Some(value)
-    }
-
-    fn peer(&self, path: &PeerPath) -> Option<&[u8]> {
-        let peer = match path.side {
-            Side::Downstream => self.downstream,
-            Side::Upstream => self.upstream,
-        };
-        let value = match &path.property {
-            PeerProperty::Field(field) => peer.get(*field),
-            PeerProperty::Label(name, id) => peer.label(name, *id),
-        };
-        (!value.is_empty()).then_some(value)
     }
 }
