@@ -46,7 +46,9 @@ pub fn compile(config: &Config, host: &mut impl Host, warnings: &mut Vec<Diagnos
         connection_facts,
         message_facts,
         conditions,
-        exchange: config.exchange.as_ref().map(|exchange| ExchangePlan::new(exchange, host)),
+        exchange: config.exchange.as_ref().map(|exchange| {
+            ExchangePlan::new(exchange, config.reporter == ReporterMode::ServerGateway, host)
+        }),
         peer_labels,
         reporting_interval: config.reporting_interval,
         attributes,

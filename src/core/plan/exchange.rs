@@ -17,6 +17,8 @@ pub(crate) struct ExchangePlan {
     pub max_peers: usize,
     /// Whether nothing is sent to services outside the mesh.
     pub skip_external: bool,
+    /// Whether the client may be told by `baggage`, as ambient proxies tell waypoints.
+    pub baggage: bool,
 }
 
 /// Pod labels the metadata may carry beside the additional ones.
@@ -32,7 +34,7 @@ const STANDARD_LABELS: [&str; 6] = [
 // === impl ExchangePlan ===
 
 impl ExchangePlan {
-    pub fn new(config: &MetadataExchange, host: &mut impl Host) -> Self {
+    pub fn new(config: &MetadataExchange, waypoint: bool, host: &mut impl Host) -> Self {
         let additional = LabelNames::new(&config.additional_labels);
         let id = host.node(&["id"]).unwrap_or_default();
         Self {
@@ -40,6 +42,7 @@ impl ExchangePlan {
             metadata: metadata(config, &additional, host),
             max_peers: config.max_peers,
             skip_external: config.skip_external,
+            baggage: waypoint,
         }
     }
 

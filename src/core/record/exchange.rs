@@ -4,10 +4,10 @@ use super::health::Errors;
 use super::stream::Exchanged;
 use crate::attribute::gather::{NO_RANGES, Ranges};
 use crate::attribute::{Fact, Facts, Query};
-use crate::peer::Peer;
 use crate::peer::cache::PeerCache;
 use crate::peer::direction::{Cluster, Direction, Received, Step};
 use crate::peer::header::{ID_HEADER, METADATA_HEADER};
+use crate::peer::{Peer, baggage};
 use crate::plan::ExchangePlan;
 use crate::port::{Host, Message};
 use std::rc::Rc;
@@ -47,7 +47,10 @@ impl Exchange {
         };
         let (disabled, authority) = (cluster.disable_mx, facts.bytes(Fact::GrpcHost).to_vec());
         let step = direction.on_request(plan.skip_external, Some(cluster));
-        let (received, downstream) = self.pass(step, plan, Message::Request, host, errors);
+        let (received, mut downstream) = self.pass(step, plan, Message::Request, host, errors);
+        if plan.baggage && downstream.is_none() {
+            downstream = told_by_baggage(host, errors);
+        }
         Exchanged {
             direction,
             disabled,
@@ -102,6 +105,12 @@ impl Exchange {
         }
         found.peer().cloned()
     }
+}
+
+/// The client, if it tells who it is in `baggage`. The header is the application's too and stays.
+fn told_by_baggage(host: &mut impl Host, errors: &mut Errors) -> Option<Rc<Peer>> {
+    let value = errors.host_call(host.header(Message::Request, "baggage"))??;
+    baggage::parse(&value).map(Rc::new)
 }
 
 /// Reads a header and takes it away; empty when it is not there.
