@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! x-envoy-peer-metadata -> cache -> header::decode (base64 -> protobuf) -> Peer
-//! endpoint metadata istio.workload -> endpoint -> Peer
+//! endpoint metadata istio.workload -> mesh::PeerView
 //! baggage -> baggage -> Peer
 //! certificate URI SAN -> spiffe -> namespace
 //! LocalNode -> header::encode -> x-envoy-peer-metadata for the other side; direction says when
@@ -49,7 +49,6 @@ pub mod baggage;
 mod base64;
 pub mod cache;
 pub mod direction;
-pub mod endpoint;
 mod error;
 pub mod header;
 mod labels;
