@@ -26,7 +26,11 @@ fn envoy_accepts_every_bootstrap() {
             .expect("envoy runs");
         let log = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{}: {log}", path.display());
-        assert!(!log.contains("wasm log opmeter"), "{} is not free of findings: {log}", path.display());
+        assert!(
+            !log.contains("wasm log opmeter"),
+            "{} is not free of findings: {log}",
+            path.display()
+        );
         seen += 1;
     }
     assert!(seen >= 3, "client, server and gateway");

@@ -5,6 +5,9 @@ mod support;
 
 use opmeter_core::attribute::Fact;
 use opmeter_core::attribute::decode::Pairs;
+use opmeter_core::peer::cache::PeerCache;
+use opmeter_core::peer::header::{LocalNode, encode};
+use opmeter_core::peer::{Field, LabelNames};
 use opmeter_core::{Recorder, Stream, configure};
 use support::{Script, Stats, encode_list, int};
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -77,4 +80,27 @@ fn a_refused_configuration_says_why() {
     assert!(
         problems[0].to_string().starts_with("strikt: unknown field (did you mean \"strict\"?)")
     );
+}
+
+/// `{LABELS: {app: "ratings"}, WORKLOAD_NAME: "ratings-v1"}`, serialised by hand.
+const HEADER: &[u8] =
+    b"Ch4KBkxBQkVMUxIUKhIKEAoDYXBwEgkaB3JhdGluZ3MKHQoNV09SS0xPQURfTkFNRRIMGgpyYXRpbmdzLXYx";
+
+#[wasm_bindgen_test]
+fn peers_are_written_and_read_as_on_other_machines() {
+    let node = LocalNode {
+        workload: b"ratings-v1",
+        labels: &[(b"app", b"ratings")],
+        ..LocalNode::default()
+    };
+    let header = encode(&node, &LabelNames::default());
+    assert_eq!(header, HEADER);
+    let mut peers = PeerCache::new(2, LabelNames::default());
+    let found = peers.get_or_decode(&header);
+    let peer = found.peer().unwrap();
+    assert_eq!(
+        (peer.get(Field::Workload), peer.get(Field::App)),
+        (&b"ratings-v1"[..], &b"ratings"[..])
+    );
+    assert!(peers.get_or_decode(&[b'A'; 20_000]).error().is_some());
 }

@@ -55,18 +55,49 @@ pub(super) fn build(case: &Case, upstream: u16, folder: &Path, module: &Path) ->
         },
         "admin": { "address": pipe(&admin) },
         "stats_flush_interval": "0.050s",
-        "stats_config": { "use_all_default_tags": false, "stats_tags": stats_tags(case.dimensions()) },
+        "stats_config": { "use_all_default_tags": false, "stats_tags": tags_of(case) },
         "static_resources": { "listeners": listeners, "clusters": clusters },
     }))
 }
 
-/// What takes labels out of stat names: the standard ones and `dimensions`.
-pub(crate) fn stats_tags(dimensions: Vec<String>) -> Value {
+fn tags_of(case: &Case) -> Value {
+    if case.node.contains_key("PROXY_CONFIG") {
+        istio_stats_tags(case.dimensions())
+    } else {
+        stats_tags(case.dimensions())
+    }
+}
+
+/// What Istio's agent writes into a bootstrap (istio `envoy_bootstrap.json`): its own generic tags, and one for each of
+/// `extraStatTags`, all of them unanchored.
+fn istio_stats_tags(dimensions: Vec<String>) -> Value {
+    let extra = label_names(dimensions).into_iter().map(|name| {
+        let regex = format!(r"({name}=\.=(.*?);\.;)");
+        (name, regex)
+    });
+    let generic = [
+        ("authz_enforce_result", r"rbac(\.(allowed|denied))"),
+        ("cache", r"(cache\.(.+?)\.)"),
+        ("component", r"(component\.(.+?)\.)"),
+        ("response_code", r"_rq(_(\d{3}))$"),
+        ("tag", r"(tag\.(.+?);\.)"),
+        ("wasm_filter", r"(wasm_filter\.(.+?)\.)"),
+    ];
+    let generic = generic.into_iter().map(|(name, regex)| (name.to_owned(), regex.to_owned()));
+    extra.chain(generic).map(|(name, regex)| json!({ "tag_name": name, "regex": regex })).collect()
+}
+
+fn label_names(dimensions: Vec<String>) -> Vec<String> {
     let mut names: Vec<String> = HTTP_LABELS.iter().map(|label| label.name().to_owned()).collect();
     names.extend(dimensions);
     names.sort();
     names.dedup();
-    let mut tags: Vec<Value> = names
+    names
+}
+
+/// What takes labels out of stat names: the standard ones and `dimensions`.
+pub(crate) fn stats_tags(dimensions: Vec<String>) -> Value {
+    let mut tags: Vec<Value> = label_names(dimensions)
         .iter()
         .map(|name| {
             let escaped = name.replace('.', r"\.");
