@@ -6,7 +6,8 @@
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "Variables: ENVOY=/path/to/envoy uses your own Envoy. For run: ONCE=1 ends after the report, ROUNDS=10;"
+	@echo "Variables: ENVOY=/path/to/envoy uses your own Envoy. For run: ONCE=1 ends after the report, ROUNDS=10,"
+	@echo "MTLS=1 puts mutual TLS between the two sidecars;"
 	@echo "CLIENT_ and SERVER_ with ADDRESS, PORT, STATS_PORT, ADMIN_PORT, HEALTH_PORT, and UPSTREAM_PORT move what listens."
 
 run: build ## Build all, start two Envoys with the module, send traffic, show the metrics

@@ -43,6 +43,9 @@ pub struct RunArgs {
     /// End after the report instead of waiting for Ctrl-C
     #[arg(long, env = "ONCE", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     pub once: bool,
+    /// Mutual TLS between the two sidecars, with certificates made for this run
+    #[arg(long, env = "MTLS", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    pub mtls: bool,
     /// How many times to send the mix of 20 requests
     #[arg(long, env = "ROUNDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rounds: u32,

@@ -1,4 +1,4 @@
-//! Envoy's bootstraps as the repository has them, with addresses and the module's path moved.
+//! Envoy's bootstraps as the repository has them, with addresses and the module's path moved and transport sockets added.
 //!
 //! Parts are found by the names the files give them, so a listener or cluster may be added or reordered freely.
 
@@ -11,8 +11,10 @@ use serde_yaml_ng::{Mapping, Value};
 
 use super::places::{Places, Sidecar};
 
+/// The server's listener for what other sidecars send.
+pub const INBOUND: &str = "inbound";
 /// The client's cluster that stands for the server.
-const RATINGS: &str = "outbound|9080||ratings.default.svc.cluster.local";
+pub const RATINGS: &str = "outbound|9080||ratings.default.svc.cluster.local";
 
 /// One bootstrap in memory.
 #[derive(Clone, Debug)]
@@ -34,7 +36,7 @@ pub fn server(folder: &Path, places: &Places, module: &Path) -> Result<Bootstrap
     placed(
         &folder.join("server-sidecar.yaml"),
         &places.server,
-        "inbound",
+        INBOUND,
         ("inbound|9080||", places.upstream),
         module,
     )
@@ -101,6 +103,18 @@ impl Bootstrap {
             .with_context(|| format!("cluster {name:?} has no socket address"))
     }
 
+    /// Has the cluster connect by `socket`.
+    pub fn set_cluster_socket(&mut self, name: &str, socket: &serde_json::Value) -> Result<()> {
+        set_socket(self.resource("clusters", name)?, socket)
+    }
+
+    /// Has the listener accept by `socket`; it must have exactly one filter chain.
+    pub fn set_listener_socket(&mut self, name: &str, socket: &serde_json::Value) -> Result<()> {
+        let chain = only(self.resource("listeners", name)?.get_mut("filter_chains"))
+            .with_context(|| format!("listener {name:?} has not exactly one filter chain"))?;
+        set_socket(chain, socket)
+    }
+
     /// Puts `path` wherever a Wasm plugin names a local file.
     pub fn set_module(&mut self, path: &Path) -> Result<()> {
         let path = path.to_str().context("the module's path is not UTF-8")?;
@@ -140,6 +154,12 @@ fn move_address(owner: &mut Value, to: SocketAddr) -> Option<()> {
     socket.insert("address".into(), to.ip().to_string().into());
     socket.insert("port_value".into(), to.port().into());
     Some(())
+}
+
+fn set_socket(owner: &mut Value, socket: &serde_json::Value) -> Result<()> {
+    let owner = owner.as_mapping_mut().context("not a mapping")?;
+    owner.insert("transport_socket".into(), serde_yaml_ng::to_value(socket)?);
+    Ok(())
 }
 
 fn set_local_code(value: &mut Value, path: &str) -> usize {

@@ -229,6 +229,44 @@ fn parts_are_moved_by_name_and_nothing_else_changes() {
     assert_eq!(written, expected);
 }
 
+const CHAINS: &str = r#"
+static_resources:
+  listeners:
+  - {name: one, filter_chains: [{filters: []}]}
+  - {name: two, filter_chains: [{filters: []}, {filters: []}]}
+  clusters:
+  - {name: "a|b", type: STATIC}
+  - {name: "c|d", type: STATIC}
+"#;
+
+#[test]
+fn transport_sockets_go_to_the_named_parts() {
+    let mut bootstrap = Bootstrap::parse(CHAINS).unwrap();
+    bootstrap.set_listener_socket("one", &serde_json::json!({ "name": "in" })).unwrap();
+    bootstrap.set_cluster_socket("c|d", &serde_json::json!({ "name": "out" })).unwrap();
+    let expected = CHAINS
+        .replace(
+            "{name: one, filter_chains: [{",
+            "{name: one, filter_chains: [{transport_socket: {name: in}, ",
+        )
+        .replace("{name: \"c|d\",", "{name: \"c|d\", transport_socket: {name: out},");
+    let expected: Value = serde_yaml_ng::from_str(&expected).unwrap();
+    let written: Value = serde_yaml_ng::from_str(&bootstrap.to_json().unwrap()).unwrap();
+    assert_eq!(written, expected);
+}
+
+#[test]
+fn a_listener_with_other_than_one_filter_chain_gets_no_transport_socket() {
+    let socket = serde_json::json!({});
+    for (text, name) in [(CHAINS, "two"), (SMALL, "mine")] {
+        let error = Bootstrap::parse(text).unwrap().set_listener_socket(name, &socket).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("listener {name:?} has not exactly one filter chain")
+        );
+    }
+}
+
 #[test]
 fn a_missing_part_is_named() {
     let mut bootstrap = Bootstrap::parse(SMALL).unwrap();

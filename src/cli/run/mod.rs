@@ -3,6 +3,7 @@
 //! productpage -> client sidecar -> server sidecar -> ratings; both sidecars load the module.
 
 mod bootstrap;
+mod certificates;
 mod http;
 mod interrupt;
 mod places;
@@ -58,7 +59,7 @@ struct Mesh {
     http: Http,
     client: Proxy,
     server: Proxy,
-    /// Holds bootstraps and logs; removed at the end.
+    /// Holds bootstraps, certificates and logs; removed at the end.
     _folder: tempfile::TempDir,
 }
 
@@ -76,7 +77,7 @@ impl Mesh {
         let envoy = existing(&args.envoy, "Envoy", "give its path with ENVOY=...")?;
         let module = existing(&args.module, "module", "build it with `make build`")?;
         let places = Places::new(&args.addresses);
-        let bootstraps = [
+        let mut bootstraps = [
             bootstrap::client(&args.bootstraps, &places, &module)?,
             bootstrap::server(&args.bootstraps, &places, &module)?,
         ];
@@ -85,6 +86,9 @@ impl Mesh {
             .prefix("opmeter-")
             .tempdir()
             .context("cannot make a folder for this run")?;
+        if args.mtls {
+            certificates::secure(folder.path(), &mut bootstraps)?;
+        }
         let [client, server] = write(folder.path(), &bootstraps)?;
 
         upstream::serve(places.upstream).await?;
