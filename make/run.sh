@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts the sample mesh. Ports, ONCE and ROUNDS reach the program through the environment.
+# Starts the sample mesh. Ports, ONCE, ROUNDS and MTLS reach the program through the environment.
 . "${0%/*}/lib.sh"
 
 need_cargo

@@ -39,6 +39,15 @@ pub enum Message {
     Response,
 }
 
+/// What a published value holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Text.
+    Text,
+    /// A serialised `google.protobuf.Struct`.
+    Struct,
+}
+
 /// What the core asks of the proxy.
 pub trait Host {
     /// Compiles a CEL expression over Envoy's attributes; only called while configuring.
@@ -58,11 +67,11 @@ pub trait Host {
     /// configuring.
     fn node(&mut self, path: &[&str]) -> Option<Vec<u8>>;
 
-    /// Announces that a derived attribute holds text, so that `== 'x'` works on it wherever it is read; only called
-    /// while configuring. A host that cannot be told answers with an error, which costs nothing but the type.
-    fn declare(&mut self, name: &str) -> Result<(), Failed>;
+    /// Announces what a published value holds, so that `== 'x'` or `.workload` works on it wherever it is read; only
+    /// called while configuring. A host that cannot be told answers with an error, which costs nothing but the type.
+    fn declare(&mut self, name: &str, content: Content) -> Result<(), Failed>;
 
-    /// Publishes a derived attribute of the stream in hand as filter state `wasm.NAME`.
+    /// Publishes a value about the stream in hand as filter state `wasm.NAME`.
     fn publish(&mut self, name: &str, value: &[u8]) -> Result<(), Failed>;
 
     /// The first value of a header of the message in hand; `None` when there is no such header. Names are lower case.

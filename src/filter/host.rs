@@ -1,7 +1,9 @@
 //! The core's ports over the ABI.
 
 use crate::abi::{self, HeaderMap, MetricType};
-use opmeter_core::port::{ExprId, Failed, Host, Message, MetricId, MetricKind, Refused, Sink};
+use opmeter_core::port::{
+    Content, ExprId, Failed, Host, Message, MetricId, MetricKind, Refused, Sink,
+};
 
 /// The proxy this module runs in, and the stream in hand.
 #[derive(Debug)]
@@ -32,8 +34,8 @@ impl Host for Proxy {
         abi::property(path.as_bytes()).ok()
     }
 
-    fn declare(&mut self, name: &str) -> Result<(), Failed> {
-        let arguments = declare_property_arguments(name).ok_or(Failed(BAD_ARGUMENT))?;
+    fn declare(&mut self, name: &str, content: Content) -> Result<(), Failed> {
+        let arguments = declare_property_arguments(name, content).ok_or(Failed(BAD_ARGUMENT))?;
         abi::call_foreign_function("declare_property", &arguments).map(drop).map_err(Failed)
     }
 
@@ -87,11 +89,23 @@ fn map(message: Message) -> HeaderMap {
 /// Status of an argument that cannot be sent.
 const BAD_ARGUMENT: u32 = 2;
 
-/// Envoy's `DeclarePropertyArguments { name: NAME, type: String }` in protobuf; `None` for a name beyond 127 bytes.
-fn declare_property_arguments(name: &str) -> Option<Vec<u8>> {
+/// Envoy's `DeclarePropertyArguments { name, type, schema }` in protobuf; `None` for a name beyond 127 bytes.
+fn declare_property_arguments(name: &str, content: Content) -> Option<Vec<u8>> {
     const NAME: u8 = 1 << 3 | 2;
     const TYPE: u8 = 3 << 3;
+    const SCHEMA: u8 = 4 << 3 | 2;
     const STRING: u8 = 1;
-    let len = u8::try_from(name.len()).ok().filter(|len| *len < 0x80)?;
-    Some([&[NAME, len], name.as_bytes(), &[TYPE, STRING]].concat())
+    const PROTOBUF: u8 = 3;
+    let text = |field: u8, text: &str| {
+        let len = u8::try_from(text.len()).ok().filter(|len| *len < 0x80)?;
+        Some([&[field, len], text.as_bytes()].concat())
+    };
+    let name = text(NAME, name)?;
+    Some(match content {
+        Content::Text => [name.as_slice(), &[TYPE, STRING]].concat(),
+        Content::Struct => {
+            let schema = text(SCHEMA, "type.googleapis.com/google.protobuf.Struct")?;
+            [name.as_slice(), &[TYPE, PROTOBUF], &schema].concat()
+        }
+    })
 }

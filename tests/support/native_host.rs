@@ -7,9 +7,11 @@ use crate::engine::{Headers, Outcome, Passed};
 use crate::metrics::Metrics;
 use crate::model;
 use crate::value::Value;
-use opmeter_core::port::{ExprId, Failed, Host, Message, MetricId, MetricKind, Refused, Sink};
+use opmeter_core::port::{
+    Content, ExprId, Failed, Host, Message, MetricId, MetricKind, Refused, Sink,
+};
 use opmeter_core::{Configured, Recorder, Stream};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// A modelled proxy: expressions, and the attributes of the stream in hand.
 #[derive(Debug)]
@@ -17,7 +19,7 @@ pub struct Proxy {
     root: Value,
     /// Properties that were set on the stream in hand, by name.
     published: BTreeMap<String, Vec<u8>>,
-    declared: BTreeSet<String>,
+    declared: BTreeMap<String, Content>,
     expressions: Vec<Expression>,
     /// Attributes of the plugin while the timer fires: expressions know nothing else then.
     plugin: Option<Value>,
@@ -48,7 +50,7 @@ impl Proxy {
         Self {
             root: attributes,
             published: BTreeMap::new(),
-            declared: BTreeSet::new(),
+            declared: BTreeMap::new(),
             expressions: Vec::new(),
             plugin: None,
             parked: None,
@@ -175,16 +177,18 @@ impl Proxy {
         self.show(name, value);
     }
 
-    /// `declare_property`: the property holds text.
-    pub fn declare_text(&mut self, name: &str) {
+    /// `declare_property`: what the property holds.
+    pub fn declare_property(&mut self, name: &str, content: Content) {
         self.count("declare_property");
-        self.declared.insert(name.to_owned());
+        self.declared.insert(name.to_owned(), content);
     }
 
     fn show(&mut self, name: &str, value: &[u8]) {
-        let value = value.to_vec();
-        let value =
-            if self.declared.contains(name) { Value::Str(value) } else { Value::Bytes(value) };
+        let value = match self.declared.get(name) {
+            Some(Content::Text) => Value::Str(value.to_vec()),
+            Some(Content::Struct) => struct_value(value),
+            None => Value::Bytes(value.to_vec()),
+        };
         if let Value::Map(fields) = &mut self.root {
             if let Some(state) = fields.get_mut("filter_state") {
                 state.set(&format!("wasm.{name}"), value.clone());
@@ -218,8 +222,8 @@ impl Host for Proxy {
         self.property(&[&["xds", "node"], path].concat()).ok()
     }
 
-    fn declare(&mut self, name: &str) -> Result<(), Failed> {
-        self.declare_text(name);
+    fn declare(&mut self, name: &str, content: Content) -> Result<(), Failed> {
+        self.declare_property(name, content);
         Ok(())
     }
 
@@ -257,6 +261,21 @@ fn show_headers(root: &mut Value, message: &str, headers: &Headers) {
     if let Some(message) = root.get_mut(message) {
         message.set("headers", Value::Map(headers.collect()));
     }
+}
+
+/// A serialised Struct as expressions see it; texts and Structs are all that peers are made of.
+fn struct_value(bytes: &[u8]) -> Value {
+    use prost::Message;
+    use prost_types::value::Kind;
+    fn map(fields: prost_types::Struct) -> Value {
+        let values = fields.fields.into_iter().filter_map(|(name, value)| match value.kind? {
+            Kind::StringValue(text) => Some((name, Value::from(text.as_str()))),
+            Kind::StructValue(inner) => Some((name, map(inner))),
+            _ => None,
+        });
+        Value::Map(values.collect())
+    }
+    map(prost_types::Struct::decode(bytes).expect("a Struct was declared"))
 }
 
 // === impl Statistics ===

@@ -5,7 +5,7 @@
 
 mod names;
 
-pub use names::{Names, PeerPath, PeerProperty, Side, peer_label};
+pub use names::{Names, PeerPath, PeerProperty, PeersRead, Side, peer_label};
 
 use crate::limits::MAX_EXPRESSION_BYTES;
 use crate::port::{ExprId, Host};
@@ -22,8 +22,8 @@ enum Class {
     Derived(usize),
     /// A property of a peer.
     Peer(PeerPath),
-    /// The host evaluates it for each stream.
-    Host(ExprId),
+    /// The host evaluates it for each stream, for which these peers have to be published.
+    Host(ExprId, PeersRead),
 }
 
 /// Why an expression has no value for this stream.
@@ -62,15 +62,15 @@ impl Program {
         if let Some(path) = names.peer(text) {
             return Ok(Self(Class::Peer(path)));
         }
-        on_host(text, |text| format!("string(\n{text}\n)"), host)
+        on_host(text, |text| format!("string(\n{text}\n)"), names, host)
     }
 
     /// Compiles an expression that has to be a bool.
     ///
     /// # Errors
     /// What is wrong, for a person.
-    pub fn condition(text: &str, host: &mut impl Host) -> Result<Self, String> {
-        on_host(text, |text| format!("(\n{text}\n) ? true : false"), host)
+    pub fn condition(text: &str, names: &Names<'_>, host: &mut impl Host) -> Result<Self, String> {
+        on_host(text, |text| format!("(\n{text}\n) ? true : false"), names, host)
     }
 
     /// The peer it reads, if it does.
@@ -81,9 +81,17 @@ impl Program {
         }
     }
 
+    /// The peers that have to be published before it is evaluated.
+    pub fn publishes(&self) -> PeersRead {
+        match &self.0 {
+            Class::Host(_, peers) => *peers,
+            _ => PeersRead::default(),
+        }
+    }
+
     /// Whether the host evaluates it, which it can only while a callback of the stream runs.
     pub fn is_of_host(&self) -> bool {
-        matches!(self.0, Class::Host(_))
+        matches!(self.0, Class::Host(..))
     }
 
     /// Appends the value to `out`.
@@ -102,7 +110,7 @@ impl Program {
                 out.extend_from_slice(derived.attribute(*index).ok_or(NoValue::NotSet)?);
             }
             Class::Peer(path) => out.extend_from_slice(derived.peer(path).ok_or(NoValue::NotSet)?),
-            Class::Host(id) => host.evaluate(*id, out).map_err(|_| NoValue::Failed)?,
+            Class::Host(id, _) => host.evaluate(*id, out).map_err(|_| NoValue::Failed)?,
         }
         Ok(())
     }
@@ -112,7 +120,7 @@ impl Program {
     /// # Errors
     /// When it cannot be evaluated for this stream, or is not a bool.
     pub fn holds(&self, host: &mut impl Host, scratch: &mut Vec<u8>) -> Result<bool, NoValue> {
-        let Class::Host(id) = self.0 else { return Err(NoValue::Failed) };
+        let Class::Host(id, _) = self.0 else { return Err(NoValue::Failed) };
         let start = scratch.len();
         host.evaluate(id, scratch).map_err(|_| NoValue::Failed)?;
         let answer = crate::attribute::decode::boolean(scratch.get(start..).unwrap_or_default());
@@ -125,6 +133,7 @@ impl Program {
 fn on_host(
     text: &str,
     wrap: impl Fn(&str) -> String,
+    names: &Names<'_>,
     host: &mut impl Host,
 ) -> Result<Program, String> {
     if text.len() > MAX_EXPRESSION_BYTES {
@@ -135,7 +144,12 @@ fn on_host(
     }
     let refused = |_| format!("expression does not compile: {text}");
     host.compile(text).map_err(refused)?;
-    host.compile(&wrap(text)).map(|id| Program(Class::Host(id))).map_err(refused)
+    let (text, peers) = if names.exchange {
+        names::with_published_peers(text)
+    } else {
+        (text.to_owned(), PeersRead::default())
+    };
+    host.compile(&wrap(&text)).map(|id| Program(Class::Host(id, peers))).map_err(refused)
 }
 
 /// A decimal number or a simple string literal: by far the most common constants.

@@ -9,6 +9,8 @@ pub struct Names<'a> {
     pub attributes: &'a [String],
     /// Pod labels of peers that the exchange keeps.
     pub labels: &'a LabelNames,
+    /// Whether peers may be known by this module's own exchange.
+    pub exchange: bool,
 }
 
 /// A property of a peer, as Istio's filter state names it: `filter_state.upstream_peer.labels['role']`.
@@ -27,6 +29,15 @@ pub enum Side {
     Downstream,
     /// The upstream.
     Upstream,
+}
+
+/// Which peers an expression of the host reads as this module publishes them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeersRead {
+    /// The client.
+    pub downstream: bool,
+    /// The upstream.
+    pub upstream: bool,
 }
 
 /// A property of a peer.
@@ -63,6 +74,82 @@ impl Names<'_> {
         };
         Some(PeerPath { side, property })
     }
+}
+
+// === impl Side ===
+
+impl Side {
+    /// Both.
+    pub const ALL: [Side; 2] = [Side::Downstream, Side::Upstream];
+
+    /// Key of Istio's filter state, and name under which this module publishes the peer.
+    pub fn key(self) -> &'static str {
+        match self {
+            Side::Downstream => "downstream_peer",
+            Side::Upstream => "upstream_peer",
+        }
+    }
+}
+
+// === impl PeersRead ===
+
+impl PeersRead {
+    /// What either reads.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            downstream: self.downstream || other.downstream,
+            upstream: self.upstream || other.upstream,
+        }
+    }
+
+    /// Whether one of them is read.
+    pub fn reads(self, side: Side) -> bool {
+        match side {
+            Side::Downstream => self.downstream,
+            Side::Upstream => self.upstream,
+        }
+    }
+}
+
+/// The expression with each peer of Istio's filter state replaced by the one this module has published, if it has; and
+/// which peers that are. In any spelling: a dot, or brackets with either quote.
+pub(super) fn with_published_peers(text: &str) -> (String, PeersRead) {
+    let (mut text, mut read) = (text.to_owned(), PeersRead::default());
+    for side in Side::ALL {
+        let replaced = replace_peer(&text, side.key());
+        let found = replaced != text;
+        match side {
+            Side::Downstream => read.downstream = found,
+            Side::Upstream => read.upstream = found,
+        }
+        text = replaced;
+    }
+    (text, read)
+}
+
+fn replace_peer(text: &str, key: &str) -> String {
+    const STATE: &str = "filter_state";
+    let published = format!("('wasm.{key}' in {STATE} ? {STATE}['wasm.{key}'] : {STATE}['{key}'])");
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(STATE) {
+        let (before, from) = rest.split_at(at);
+        let after = from.strip_prefix(STATE).unwrap_or_default();
+        out.push_str(before);
+        match segment(after) {
+            Some((name, tail)) if name == key => {
+                out.push_str(&published);
+                rest = tail;
+            }
+            _ => {
+                out.push_str(STATE);
+                rest = after;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
 }
 
 /// The pod label of a peer that an expression reads.
@@ -105,7 +192,7 @@ mod tests {
     fn with<T>(test: impl FnOnce(Names<'_>) -> T) -> T {
         let attributes = ["other".to_owned(), "op".to_owned()];
         let labels = LabelNames::new(["role"]);
-        test(Names { attributes: &attributes, labels: &labels })
+        test(Names { attributes: &attributes, labels: &labels, exchange: true })
     }
 
     #[test]
@@ -178,5 +265,40 @@ mod tests {
                 assert_eq!(names.peer(text), None, "{text}");
             }
         });
+    }
+
+    #[test]
+    fn the_host_is_given_the_peers_that_are_published() {
+        let published = |key: &str| {
+            format!(
+                "('wasm.{key}' in filter_state ? filter_state['wasm.{key}'] : filter_state['{key}'])"
+            )
+        };
+        let (up, down) = (published("upstream_peer"), published("downstream_peer"));
+        let both = PeersRead { downstream: true, upstream: true };
+        for (text, expected, read) in [
+            (
+                "filter_state.upstream_peer.workload + 'x'",
+                format!("{up}.workload + 'x'"),
+                PeersRead { upstream: true, ..PeersRead::default() },
+            ),
+            (
+                "filter_state['upstream_peer'].app == filter_state[\"downstream_peer\"].app",
+                format!("{up}.app == {down}.app"),
+                both,
+            ),
+            (
+                "filter_state.upstream_peer_obj",
+                "filter_state.upstream_peer_obj".to_owned(),
+                PeersRead::default(),
+            ),
+            (
+                "filter_state['x'] + 'filter_state'",
+                "filter_state['x'] + 'filter_state'".to_owned(),
+                PeersRead::default(),
+            ),
+        ] {
+            assert_eq!(with_published_peers(text), (expected, read), "{text}");
+        }
     }
 }

@@ -50,6 +50,7 @@ mod base64;
 pub mod cache;
 pub mod direction;
 mod error;
+pub mod filter_state;
 pub mod header;
 mod labels;
 mod node;

@@ -3,7 +3,7 @@
 use super::left_out;
 use crate::config::{Attribute, Phase};
 use crate::diag::Diagnostic;
-use crate::expr::{NoValue, Program};
+use crate::expr::{Names, NoValue, PeersRead, Program};
 use crate::operation::Tree;
 use crate::port::Host;
 
@@ -33,10 +33,11 @@ impl AttributePlan {
         at: &str,
         name: usize,
         attribute: &Attribute,
+        names: &Names<'_>,
         host: &mut impl Host,
         warnings: &mut Vec<Diagnostic>,
     ) -> Option<Self> {
-        let conditions = conditions(at, attribute, host, warnings)?;
+        let conditions = conditions(at, attribute, names, host, warnings)?;
         let mut operations = Tree::default();
         for (number, operation) in (0..).zip(&attribute.operations) {
             // Conflicts have been told when the configuration was validated.
@@ -57,6 +58,12 @@ impl AttributePlan {
             first_operation: attribute.entries.len(),
             first_described,
         })
+    }
+
+    /// The peers that have to be published before it is evaluated.
+    pub fn publishes(&self) -> PeersRead {
+        let programs = self.conditions.iter().flatten();
+        programs.fold(PeersRead::default(), |read, program| read.or(program.publishes()))
     }
 
     /// Whether the request's method and path decide.
@@ -99,6 +106,7 @@ impl AttributePlan {
 fn conditions(
     at: &str,
     attribute: &Attribute,
+    names: &Names<'_>,
     host: &mut impl Host,
     warnings: &mut Vec<Diagnostic>,
 ) -> Option<Vec<Option<Program>>> {
@@ -108,7 +116,7 @@ fn conditions(
             compiled.push(None);
             continue;
         }
-        match Program::condition(&entry.condition, host) {
+        match Program::condition(&entry.condition, names, host) {
             Ok(program) => compiled.push(Some(program)),
             Err(problem) => {
                 let path = format!("{at}.match[{number}].condition");

@@ -6,12 +6,12 @@ use super::{AttributePlan, ExchangePlan, MetricPlan, Plan, Source, left_out};
 use crate::attribute::Fact;
 use crate::config::{Config, Override, Phase, ReporterMode};
 use crate::diag::Diagnostic;
-use crate::expr::{Names, Program, peer_label};
+use crate::expr::{Names, PeersRead, Program, Side, peer_label};
 use crate::mesh::LocalNode;
 use crate::metric::name::{self, Encoder};
 use crate::metric::standard::{self, Measure, Occasion};
 use crate::peer::LabelNames;
-use crate::port::Host;
+use crate::port::{Content, Host};
 
 /// Compiles a configuration. What does not compile is left out and told in `warnings`, as Istio does.
 pub fn compile(config: &Config, host: &mut impl Host, warnings: &mut Vec<Diagnostic>) -> Plan {
@@ -20,17 +20,22 @@ pub fn compile(config: &Config, host: &mut impl Host, warnings: &mut Vec<Diagnos
     for attribute in &config.attributes {
         if !attribute_names.contains(&attribute.name) {
             // Without its type the attribute is bytes to other expressions, still of the same content.
-            let _ = host.declare(&attribute.name);
+            let _ = host.declare(&attribute.name, Content::Text);
             attribute_names.push(attribute.name.clone());
         }
     }
-    let attributes = attributes(config, &attribute_names, host, warnings);
     let peer_labels = peer_labels(config);
-    let names = Names { attributes: &attribute_names, labels: &peer_labels };
+    let names = Names {
+        attributes: &attribute_names,
+        labels: &peer_labels,
+        exchange: config.exchange.is_some(),
+    };
+    let attributes = attributes(config, &names, host, warnings);
     let mut expressions =
         Expressions { names, seen: Vec::new(), programs: Vec::new(), conditions: Vec::new() };
     let layouts = layouts(config, &mut expressions, host, warnings);
     let Expressions { programs, conditions, .. } = expressions;
+    let published_peers = published_peers(&attributes, &[&programs, &conditions], host);
     let groups = group(layouts);
     let of_requests = [Occasion::Request, Occasion::Messages, Occasion::End];
     let mut request_facts = needs(&groups, &programs, &of_requests);
@@ -46,6 +51,7 @@ pub fn compile(config: &Config, host: &mut impl Host, warnings: &mut Vec<Diagnos
         connection_facts,
         message_facts,
         conditions,
+        published_peers,
         exchange: config.exchange.as_ref().map(|exchange| {
             ExchangePlan::new(exchange, config.reporter == ReporterMode::ServerGateway, host)
         }),
@@ -65,17 +71,33 @@ pub fn compile(config: &Config, host: &mut impl Host, warnings: &mut Vec<Diagnos
 
 fn attributes(
     config: &Config,
-    names: &[String],
+    names: &Names<'_>,
     host: &mut impl Host,
     warnings: &mut Vec<Diagnostic>,
 ) -> Vec<AttributePlan> {
     let mut plans = Vec::new();
     for (i, attribute) in config.attributes.iter().enumerate() {
-        let name = names.iter().position(|name| *name == attribute.name).unwrap_or_default();
+        let known = names.attributes.iter();
+        let name = known.into_iter().position(|name| *name == attribute.name).unwrap_or_default();
         let at = format!("attributes[{i}]");
-        plans.extend(AttributePlan::compile(&at, name, attribute, host, warnings));
+        plans.extend(AttributePlan::compile(&at, name, attribute, names, host, warnings));
     }
     plans
+}
+
+/// The peers that expressions of the host read, declared.
+fn published_peers(
+    attributes: &[AttributePlan],
+    programs: &[&[Program]],
+    host: &mut impl Host,
+) -> PeersRead {
+    let programs = programs.iter().copied().flatten().map(Program::publishes);
+    let all = attributes.iter().map(AttributePlan::publishes).chain(programs);
+    let read = all.fold(PeersRead::default(), PeersRead::or);
+    for side in Side::ALL.into_iter().filter(|side| read.reads(*side)) {
+        let _ = host.declare(side.key(), Content::Struct);
+    }
+    read
 }
 
 /// The facts that attributes of a phase are found by.
@@ -119,7 +141,7 @@ impl Expressions<'_> {
         if text.is_empty() {
             return Ok(None);
         }
-        self.conditions.push(Program::condition(text, host)?);
+        self.conditions.push(Program::condition(text, &self.names, host)?);
         Ok(self.conditions.len().checked_sub(1))
     }
 }

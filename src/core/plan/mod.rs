@@ -13,7 +13,7 @@ pub(crate) use exchange::ExchangePlan;
 use crate::attribute::Fact;
 use crate::config::Phase;
 use crate::diag::Diagnostic;
-use crate::expr::Program;
+use crate::expr::{PeersRead, Program};
 use crate::mesh::LocalNode;
 use crate::metric::Label;
 use crate::metric::name::Encoder;
@@ -46,6 +46,8 @@ pub struct Plan {
     pub(crate) expressions: Vec<Program>,
     /// Conditions of entries of `metrics`.
     pub(crate) conditions: Vec<Program>,
+    /// Peers that are published because expressions of the host read them.
+    pub(crate) published_peers: PeersRead,
     /// Metrics, grouped by label set and occasion.
     pub(crate) groups: Vec<Group>,
     /// How stat names are written.

@@ -12,10 +12,11 @@ pub use stream::Stream;
 use crate::attribute::gather::fetch_apart;
 use crate::attribute::{Fact, Facts, Query};
 use crate::config::Phase;
-use crate::expr::{NoValue, Program};
+use crate::expr::{NoValue, Program, Side};
 use crate::metric::series::{MetricIds, SeriesTable};
 use crate::metric::standard::{Measure, Occasion};
 use crate::peer::cache::PeerCache;
+use crate::peer::filter_state;
 use crate::plan::{ExchangePlan, Group, MetricPlan, Plan};
 use crate::port::{Failed, Host, MetricId, MetricKind, Sink};
 use exchange::Exchange;
@@ -86,6 +87,7 @@ impl Recorder {
             self.scratch.begin(&self.plan, stream);
             let Scratch { facts, ranges, .. } = &mut self.scratch;
             self.queries.early.fetch(host, facts, ranges);
+            errors.merge(self.publish_peers(stream, host));
             errors.merge(self.derive(Phase::OnRequest, host));
             stream.attributes.clone_from(&self.scratch.attributes);
         }
@@ -133,6 +135,7 @@ impl Recorder {
         self.scratch.begin(&self.plan, stream);
         let mut errors = Errors::default();
         self.fetch(stream, host);
+        errors.merge(self.publish_peers(stream, host));
         if stream.kind == Kind::Request {
             errors.merge(self.derive(Phase::AfterResponse, host));
         }
@@ -147,6 +150,21 @@ impl Recorder {
             errors.merge(self.grow(stream, now, sink));
         }
         self.health.tell(errors, sink);
+    }
+
+    /// Shows expressions of the host who the peers are, if one reads them.
+    fn publish_peers(&self, stream: &Stream, host: &mut impl Host) -> Errors {
+        let mut errors = Errors::default();
+        let Some(exchanged) = &stream.exchange else { return errors };
+        let peers =
+            [(Side::Downstream, &exchanged.downstream), (Side::Upstream, &exchanged.upstream)];
+        for (side, peer) in peers {
+            if let (true, Some(peer)) = (self.plan.published_peers.reads(side), peer) {
+                let value = filter_state::encode(peer, &self.plan.peer_labels);
+                errors.host_call(host.publish(side.key(), &value));
+            }
+        }
+        errors
     }
 
     /// Evaluates the attributes of one phase; an error abandons that attribute only.

@@ -4,7 +4,7 @@ use super::{HostState, LogLine, ROOT_CONTEXT};
 use crate::cel::status::{BAD_ARGUMENT, NOT_FOUND, OK, UNIMPLEMENTED};
 use crate::engine::Headers;
 use anyhow::{Result, ensure};
-use opmeter_core::port::{Message, MetricKind};
+use opmeter_core::port::{Content, Message, MetricKind};
 use wasmi::{Caller, Error, Extern, ExternType, Linker, Module, Val};
 
 type Vm<'a> = Caller<'a, HostState>;
@@ -185,12 +185,20 @@ fn foreign(state: &mut HostState, name: &str, arguments: &[u8]) -> Result<Vec<u8
         }
         "expr_evaluate" => proxy.evaluate_token(token()?),
         "declare_property" => {
-            // DeclarePropertyArguments { name: 1, type: 3 = String (1) }, the only form the module sends.
+            // DeclarePropertyArguments { name: 1, type: 3, schema: 4 }, in the two forms the module sends.
             let [10, len, rest @ ..] = arguments else { return Err(BAD_ARGUMENT) };
-            let (name, [24, 1]) = rest.split_at_checked((*len).into()).ok_or(BAD_ARGUMENT)? else {
-                return Err(BAD_ARGUMENT);
+            let (name, kind) = rest.split_at_checked((*len).into()).ok_or(BAD_ARGUMENT)?;
+            let content = match kind {
+                [24, 1] => Content::Text,
+                [24, 3, 34, 42, schema @ ..]
+                    if schema == b"type.googleapis.com/google.protobuf.Struct" =>
+                {
+                    Content::Struct
+                }
+                _ => return Err(BAD_ARGUMENT),
             };
-            proxy.declare_text(std::str::from_utf8(name).map_err(|_| BAD_ARGUMENT)?);
+            let name = std::str::from_utf8(name).map_err(|_| BAD_ARGUMENT)?;
+            proxy.declare_property(name, content);
             Ok(Vec::new())
         }
         _ => Err(NOT_FOUND),

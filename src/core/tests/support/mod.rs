@@ -2,7 +2,9 @@
 
 use opmeter_core::attribute::Fact;
 use opmeter_core::attribute::fact::TABLE;
-use opmeter_core::port::{ExprId, Failed, Host, Message, MetricId, MetricKind, Refused, Sink};
+use opmeter_core::port::{
+    Content, ExprId, Failed, Host, Message, MetricId, MetricKind, Refused, Sink,
+};
 use std::collections::BTreeMap;
 
 /// Status `InternalFailure`.
@@ -86,7 +88,7 @@ impl Host for Script {
         self.node.get(&path.join("/")).map(|value| value.clone().into_bytes())
     }
 
-    fn declare(&mut self, _name: &str) -> Result<(), Failed> {
+    fn declare(&mut self, _name: &str, _content: Content) -> Result<(), Failed> {
         Ok(())
     }
 
