@@ -223,3 +223,56 @@ fn the_endpoint_speaks_for_an_upstream_that_does_not() {
         assert!(labels.contains(label), "{label} in {labels}");
     }
 }
+
+/// The workload whose header each version has left in `headers/`.
+fn released() -> LocalNode<'static> {
+    LocalNode {
+        name: b"reviews-v2-5f7d9c8b6-abcde",
+        namespace: b"shop",
+        owner: b"kubernetes://apis/apps/v1/namespaces/shop/deployments/reviews-v2",
+        workload: b"reviews-v2",
+        cluster: b"Kubernetes",
+        identity: b"spiffe://cluster.local/ns/shop/sa/reviews",
+        region: b"eu-west-1",
+        availability_zone: b"eu-west-1a",
+        labels: &[
+            (b"app", b"reviews"),
+            (b"version", b"v2"),
+            (b"service.istio.io/canonical-name", b"reviews"),
+            (b"service.istio.io/canonical-revision", b"v2"),
+            (b"role", b"canary"),
+        ],
+    }
+}
+
+/// Versions run side by side during an update: what any of them sends is read by this one, and this one sends what the
+/// file of its own version holds, which later versions will read. A change of the form needs a new version and file.
+#[test]
+fn versions_understand_each_other() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/headers");
+    let own = format!("{folder}/{}.txt", env!("CARGO_PKG_VERSION"));
+    let sent = encode(&released(), &LabelNames::new(["role"]));
+    assert_eq!(std::fs::read_to_string(own).unwrap().trim_end().as_bytes(), sent);
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let header = std::fs::read(entry.unwrap().path()).unwrap();
+        let (mut host, mut stats) = (script(INBOUND), Stats::default());
+        let config = r#"{"metadata_exchange":{"additional_labels":["role"]},
+            "metrics":[{"dimensions":{"role":"filter_state.downstream_peer.labels['role']"}}]}"#;
+        let mut recorder = recorder(config, &mut host, &mut stats);
+        host.request.insert(METADATA_HEADER.into(), header.trim_ascii_end().to_vec());
+        pass(&mut recorder, &mut host, &mut stats);
+        let labels = stats.labels("istio_requests_total");
+        for label in [
+            "source_workload=.=reviews-v2;.;",
+            "source_workload_namespace=.=shop;.;",
+            "source_app=.=reviews;.;",
+            "source_version=.=v2;.;",
+            "source_canonical_service=.=reviews;.;",
+            "source_canonical_revision=.=v2;.;",
+            "source_cluster=.=Kubernetes;.;",
+            "role=.=canary;.;",
+        ] {
+            assert!(labels.contains(label), "{label} in {labels}");
+        }
+    }
+}
