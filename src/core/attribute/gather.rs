@@ -2,10 +2,13 @@
 
 use super::decode::{self, Pairs};
 use super::fact::{FACT_COUNT, Fact, TABLE};
+use super::read::{Fetch, MARK};
+use crate::expr::Slot;
 use crate::port::{ExprId, Host};
+use std::borrow::Cow;
 use std::ops::Range;
 
-/// Facts that are fetched together, compiled once.
+/// Facts, and what expressions read, that are fetched together, compiled once.
 ///
 /// The list is the normal way. When it fails for a stream, each of its facts is evaluated alone; those that failed leave
 /// the list and are evaluated alone from then on, so that no fact makes the others fail twice.
@@ -16,11 +19,20 @@ pub struct Query {
     alone: Vec<Element>,
 }
 
-/// A fact and its own expression.
-#[derive(Clone, Copy, Debug)]
+/// A value and its own expression.
+#[derive(Clone, Debug)]
 struct Element {
-    fact: Fact,
+    key: Key,
+    text: Cow<'static, str>,
     expression: ExprId,
+}
+
+/// Which value.
+#[derive(Clone, Copy, Debug)]
+enum Key {
+    Fact(Fact),
+    /// What an expression reads.
+    Read(Slot),
 }
 
 /// The facts of one stream: ranges into the buffer they were fetched into. Absent facts are empty.
@@ -30,24 +42,42 @@ pub struct Facts<'a> {
     ranges: &'a Ranges,
 }
 
-/// Where each fact lies in the buffer.
-pub(crate) type Ranges = [Range<usize>; FACT_COUNT];
-
-/// No fact fetched yet.
-pub(crate) const NO_RANGES: Ranges = [const { 0..0 }; FACT_COUNT];
+/// Where each value lies in the buffer.
+#[derive(Debug)]
+pub(crate) struct Ranges {
+    facts: [Range<usize>; FACT_COUNT],
+    reads: Vec<Range<usize>>,
+}
 
 // === impl Query ===
 
 impl Query {
     /// Compiles the facts in `needs`, given in any order and as often as they are needed.
     pub fn compile(needs: &[Fact], host: &mut impl Host) -> Self {
-        let needed = TABLE.iter().filter(|(fact, _)| needs.contains(fact));
-        let compiled = needed.filter_map(|(fact, text)| {
-            host.compile(text).ok().map(|expression| Element { fact: *fact, expression })
-        });
-        let mut query = Self { listed: compiled.collect(), ..Self::default() };
+        Self::with_reads(needs, std::iter::empty(), host)
+    }
+
+    /// Compiles facts together with what expressions read.
+    pub(crate) fn with_reads<'f>(
+        needs: &[Fact],
+        reads: impl Iterator<Item = (Slot, &'f Fetch)>,
+        host: &mut impl Host,
+    ) -> Self {
+        let mut query = Self::default();
+        for (fact, text) in TABLE.iter().filter(|(fact, _)| needs.contains(fact)) {
+            query.add(Key::Fact(*fact), Cow::Borrowed(text), host);
+        }
+        for (slot, fetch) in reads {
+            query.add(Key::Read(slot), Cow::Owned(fetch.expression()), host);
+        }
         query.compile_list(host);
         query
+    }
+
+    fn add(&mut self, key: Key, text: Cow<'static, str>, host: &mut impl Host) {
+        if let Ok(expression) = host.compile(&text) {
+            self.listed.push(Element { key, text, expression });
+        }
     }
 
     /// Fetches all facts into `buffer`; those that cannot be evaluated are absent.
@@ -57,9 +87,9 @@ impl Query {
         buffer: &mut Vec<u8>,
         ranges: &mut Ranges,
     ) {
-        *ranges = NO_RANGES;
+        ranges.clear();
         if !self.listed.is_empty() && self.fetch_list(host, buffer, ranges).is_none() {
-            *ranges = NO_RANGES;
+            ranges.clear();
             self.fetch_listed_one_by_one(host, buffer, ranges);
         }
         for element in &self.alone {
@@ -76,10 +106,10 @@ impl Query {
         let start = buffer.len();
         host.evaluate(self.list?, buffer).ok()?;
         let mut elements = Pairs::parse(buffer.get(start..)?)?;
-        for Element { fact, .. } in &self.listed {
+        for Element { key, .. } in &self.listed {
             let element = elements.next_element()?;
-            *ranges.get_mut(fact.index())? =
-                start.checked_add(element.start)?..start.checked_add(element.end)?;
+            let range = start.checked_add(element.start)?..start.checked_add(element.end)?;
+            ranges.set(*key, range);
         }
         Some(())
     }
@@ -95,7 +125,7 @@ impl Query {
         self.listed.retain(|element| {
             let fetched = element.fetch(host, buffer, ranges);
             if !fetched {
-                failed.push(*element);
+                failed.push(element.clone());
             }
             fetched
         });
@@ -106,7 +136,7 @@ impl Query {
     }
 
     fn compile_list(&mut self, host: &mut impl Host) {
-        let texts: Vec<&str> = self.listed.iter().map(|e| e.fact.expression()).collect();
+        let texts: Vec<&str> = self.listed.iter().map(|element| &*element.text).collect();
         self.list = host.compile(&format!("[{}]", texts.join(", "))).ok();
     }
 }
@@ -118,15 +148,31 @@ pub(crate) fn fetch_apart(
     buffer: &mut Vec<u8>,
     ranges: &mut Ranges,
 ) {
-    *ranges = NO_RANGES;
+    ranges.clear();
     for (fact, _) in TABLE.iter().filter(|(fact, _)| facts.contains(fact)) {
         let start = buffer.len();
         // Absent is no error.
         let _ = host.attribute(fact.path(), buffer);
-        if let Some(range) = ranges.get_mut(fact.index()) {
-            *range = start..buffer.len();
-        }
+        ranges.set(Key::Fact(*fact), start..buffer.len());
     }
+}
+
+/// Fetches what an expression reads, beside what is there; otherwise as [`fetch_apart`].
+pub(crate) fn fetch_read(
+    slot: Slot,
+    fetch: &Fetch,
+    host: &mut impl Host,
+    buffer: &mut Vec<u8>,
+    ranges: &mut Ranges,
+) {
+    let start = buffer.len();
+    if fetch.is_marked() {
+        buffer.push(MARK);
+    }
+    if host.attribute(&fetch.path(), buffer).is_err() {
+        buffer.truncate(start);
+    }
+    ranges.set(Key::Read(slot), start..buffer.len());
 }
 
 // === impl Element ===
@@ -135,10 +181,43 @@ impl Element {
     fn fetch(&self, host: &mut impl Host, buffer: &mut Vec<u8>, ranges: &mut Ranges) -> bool {
         let start = buffer.len();
         let fetched = host.evaluate(self.expression, buffer).is_ok();
-        if let Some(range) = ranges.get_mut(self.fact.index()) {
-            *range = start..buffer.len();
-        }
+        ranges.set(self.key, start..buffer.len());
         fetched
+    }
+}
+
+// === impl Ranges ===
+
+impl Ranges {
+    /// Nothing fetched yet.
+    pub const fn new() -> Self {
+        Self { facts: [const { 0..0 }; FACT_COUNT], reads: Vec::new() }
+    }
+
+    /// Where a fact lies that was found elsewhere.
+    pub fn set_fact(&mut self, fact: Fact, range: Range<usize>) {
+        self.set(Key::Fact(fact), range);
+    }
+
+    fn clear(&mut self) {
+        self.facts.fill(0..0);
+        self.reads.fill(0..0);
+    }
+
+    fn set(&mut self, key: Key, range: Range<usize>) {
+        let place = match key {
+            Key::Fact(fact) => self.facts.get_mut(fact.index()),
+            Key::Read(slot) => {
+                let slot = usize::from(slot.0);
+                if self.reads.len() <= slot {
+                    self.reads.resize(slot.saturating_add(1), 0..0);
+                }
+                self.reads.get_mut(slot)
+            }
+        };
+        if let Some(place) = place {
+            *place = range;
+        }
     }
 }
 
@@ -151,10 +230,16 @@ impl<'a> Facts<'a> {
 
     /// The fact's bytes; empty when absent.
     pub fn bytes(&self, fact: Fact) -> &'a [u8] {
-        self.ranges
-            .get(fact.index())
-            .and_then(|range| self.buffer.get(range.clone()))
-            .unwrap_or_default()
+        self.slice(self.ranges.facts.get(fact.index()))
+    }
+
+    /// What an expression reads; empty when absent.
+    pub(crate) fn read(&self, slot: Slot) -> &'a [u8] {
+        self.slice(self.ranges.reads.get(usize::from(slot.0)))
+    }
+
+    fn slice(&self, range: Option<&Range<usize>>) -> &'a [u8] {
+        range.and_then(|range| self.buffer.get(range.clone())).unwrap_or_default()
     }
 
     /// The fact as a number; `None` when absent.

@@ -9,21 +9,22 @@ mod view;
 pub use health::count_config_errors;
 pub use stream::Stream;
 
-use crate::attribute::gather::fetch_apart;
+use crate::attribute::gather::{fetch_apart, fetch_read};
+use crate::attribute::read::Known;
 use crate::attribute::{Fact, Facts, Query};
 use crate::config::Phase;
-use crate::expr::{NoValue, Program, Side};
+use crate::expr::{self, NoValue, Side};
 use crate::metric::series::{MetricIds, SeriesTable};
 use crate::metric::standard::{Measure, Occasion};
 use crate::peer::cache::PeerCache;
 use crate::peer::filter_state;
-use crate::plan::{ExchangePlan, Group, MetricPlan, Plan};
+use crate::plan::{ExchangePlan, Group, MetricPlan, Needs, Plan, Reads, Values};
 use crate::port::{Failed, Host, MetricId, MetricKind, Sink};
 use exchange::Exchange;
 use health::{Errors, Health, count};
 use scratch::Scratch;
-use stream::{Exchanged, Growth, Kind, Quantities};
-use view::{Known, View, quantities};
+use stream::{Exchanged, Growth, Kind, Outcome, Quantities};
+use view::{View, quantities};
 
 /// Records streams by one plan, for one worker.
 #[derive(Debug)]
@@ -88,7 +89,7 @@ impl Recorder {
             let Scratch { facts, ranges, .. } = &mut self.scratch;
             self.queries.early.fetch(host, facts, ranges);
             errors.merge(self.publish_peers(stream, host));
-            errors.merge(self.derive(Phase::OnRequest, host));
+            errors.merge(self.derive(Phase::OnRequest, stream, host));
             stream.attributes.clone_from(&self.scratch.attributes);
         }
         self.health.tell(errors, sink);
@@ -118,6 +119,7 @@ impl Recorder {
             self.fetch_early(stream, host);
             if settled
                 && self.knows_service(stream)
+                && self.knows_reads(stream)
                 && (self.knows_peer(stream) || stream.exchange.is_some())
             {
                 errors.merge(self.open(stream, sink));
@@ -137,9 +139,9 @@ impl Recorder {
         self.fetch(stream, host);
         errors.merge(self.publish_peers(stream, host));
         if stream.kind == Kind::Request {
-            errors.merge(self.derive(Phase::AfterResponse, host));
+            errors.merge(self.derive(Phase::AfterResponse, stream, host));
         }
-        errors.merge(self.evaluate(stream, |_| true, host));
+        errors.merge(self.evaluate(stream, host));
         errors.merge(self.record(stream, sink));
         let facts = Facts::new(&self.scratch.facts, &self.scratch.ranges);
         let lasting = self.plan.records(stream.kind.occasion());
@@ -168,9 +170,13 @@ impl Recorder {
     }
 
     /// Evaluates the attributes of one phase; an error abandons that attribute only.
-    fn derive(&mut self, phase: Phase, host: &mut impl Host) -> Errors {
+    fn derive(&mut self, phase: Phase, stream: &Stream, host: &mut impl Host) -> Errors {
         let mut errors = Errors::default();
         let plan = &self.plan;
+        let reads = match phase {
+            Phase::OnRequest => &plan.early_reads,
+            Phase::AfterResponse => &plan.reads,
+        };
         let Scratch { facts, ranges, buffer, attributes, .. } = &mut self.scratch;
         let facts = Facts::new(facts, ranges);
         let (method, path) = (facts.bytes(Fact::Method), facts.bytes(Fact::Path));
@@ -178,7 +184,8 @@ impl Recorder {
             if attribute.phase != phase {
                 continue;
             }
-            match attribute.find(method, path, host, buffer) {
+            let values = values(plan, reads, stream, facts, attributes);
+            match attribute.find(method, path, &values, host, buffer) {
                 Ok(None) => {}
                 Ok(Some(value)) => {
                     if let Some(slot) = attributes.get_mut(attribute.name) {
@@ -206,60 +213,34 @@ impl Recorder {
 
     /// Fetches what the labels of a stream that lasts are made of, from a timer.
     fn fetch_early(&mut self, stream: &Stream, host: &mut impl Host) {
+        let Some(needs) = self.plan.lasting(stream.kind.occasion()) else { return };
         let Scratch { facts, ranges, .. } = &mut self.scratch;
-        let needed = match stream.kind {
-            Kind::Request => &self.plan.message_facts,
-            Kind::Connection => &self.plan.connection_facts,
-        };
-        fetch_apart(needed, host, facts, ranges);
-        if let (Some(exchanged), Some(range)) =
-            (&stream.exchange, ranges.get_mut(Fact::Host.index()))
-            && range.start == range.end
-        {
-            *range = facts.len()..facts.len().saturating_add(exchanged.host.len());
+        fetch_apart(&needs.facts, host, facts, ranges);
+        for slot in &needs.slots {
+            if let Some(fetch) = self.plan.reads.fetch(*slot) {
+                fetch_read(*slot, fetch, host, facts, ranges);
+            }
+        }
+        let known = Facts::new(facts, ranges).bytes(Fact::Host);
+        if let (Some(exchanged), true) = (&stream.exchange, known.is_empty()) {
+            ranges.set_fact(
+                Fact::Host,
+                facts.len()..facts.len().saturating_add(exchanged.host.len()),
+            );
             facts.extend_from_slice(&exchanged.host);
         }
-        // Those of the host are of other metrics.
-        self.evaluate(stream, |program| !program.is_of_host(), host);
+        // Nothing of the host's is among what is reported from a timer.
+        let scratch = &mut self.scratch;
+        evaluate(&self.plan, needs, stream, scratch, host);
     }
 
-    /// Evaluates the expressions of dimensions and definitions, and the conditions of entries, as far as they are `wanted`;
-    /// the others have no value.
-    fn evaluate(
-        &mut self,
-        stream: &Stream,
-        wanted: impl Fn(&Program) -> bool,
-        host: &mut impl Host,
-    ) -> Errors {
-        let mut errors = Errors::default();
-        let Scratch { facts, ranges, buffer, values, conditions, attributes } = &mut self.scratch;
-        let facts = Facts::new(facts, ranges);
-        let known = Known {
-            plan: &self.plan,
-            outcomes: attributes,
-            downstream: view::downstream(stream, &facts),
-            upstream: view::upstream(stream, &facts),
+    /// Evaluates the expressions of dimensions and definitions, and the conditions of entries.
+    fn evaluate(&mut self, stream: &Stream, host: &mut impl Host) -> Errors {
+        let needs = match stream.kind {
+            Kind::Request => &self.plan.request,
+            Kind::Connection => &self.plan.connection,
         };
-        for program in &self.plan.expressions {
-            if !wanted(program) {
-                values.push(None);
-                continue;
-            }
-            let start = buffer.len();
-            let written = program.write(&known, host, buffer);
-            if written == Err(NoValue::Failed) {
-                errors.evaluation();
-            }
-            values.push(written.ok().map(|()| start..buffer.len()));
-        }
-        for condition in self.plan.conditions.iter().filter(|condition| wanted(condition)) {
-            let holds = condition.holds(host, buffer);
-            if holds.is_err() {
-                errors.evaluation();
-            }
-            conditions.push(holds.unwrap_or_default());
-        }
-        errors
+        evaluate(&self.plan, needs, stream, &mut self.scratch, host)
     }
 
     /// Records what is recorded once, at the end.
@@ -316,6 +297,19 @@ impl Recorder {
             || !facts.bytes(Fact::ClusterService).is_empty()
     }
 
+    /// Whether all that expressions read is there, as far as it may come later.
+    fn knows_reads(&self, stream: &Stream) -> bool {
+        let plan = &self.plan;
+        let facts = Facts::new(&self.scratch.facts, &self.scratch.ranges);
+        let values = values(plan, &plan.reads, stream, facts, &self.scratch.attributes);
+        let occasion = stream.kind.occasion();
+        let needs = plan.lasting(occasion);
+        needs.into_iter().flat_map(|needs| &needs.reads).all(|slot| {
+            plan.known(*slot, occasion) != Known::Later
+                || expr::Facts::get(&values, *slot).is_some()
+        })
+    }
+
     /// Takes the labels of a stream that lasts, for all its reports.
     fn open(&mut self, stream: &mut Stream, sink: &mut impl Sink) -> Errors {
         let mut errors = Errors::default();
@@ -363,11 +357,22 @@ impl Recorder {
 impl Queries {
     fn compile(plan: &Plan, host: &mut impl Host) -> Self {
         Self {
-            early: Query::compile(&plan.early_facts, host),
-            request: Query::compile(&plan.request_facts, host),
-            connection: Query::compile(&plan.connection_facts, host),
+            early: query(&plan.early, &plan.early_reads, host),
+            request: query(&plan.request, &plan.reads, host),
+            connection: query(&plan.connection, &plan.reads, host),
         }
     }
+}
+
+fn query(needs: &Needs, reads: &Reads, host: &mut impl Host) -> Query {
+    let mut slots = Vec::new();
+    for slot in &needs.slots {
+        if !slots.contains(slot) {
+            slots.push(*slot);
+        }
+    }
+    let fetched = slots.into_iter().filter_map(|slot| Some((slot, reads.fetch(slot)?)));
+    Query::with_reads(&needs.facts, fetched, host)
 }
 
 // === impl Kind ===
@@ -380,6 +385,59 @@ impl Kind {
             Kind::Connection => Occasion::Connection,
         }
     }
+}
+
+/// What expressions read.
+fn values<'a>(
+    plan: &'a Plan,
+    reads: &'a Reads,
+    stream: &'a Stream,
+    facts: Facts<'a>,
+    outcomes: &'a [Outcome],
+) -> Values<'a> {
+    Values {
+        reads,
+        facts,
+        attributes: &plan.attributes,
+        outcomes,
+        downstream: view::downstream(stream, &facts),
+        upstream: view::upstream(stream, &facts),
+    }
+}
+
+/// Evaluates the expressions and conditions among `needs`; the others have no value.
+fn evaluate(
+    plan: &Plan,
+    needs: &Needs,
+    stream: &Stream,
+    scratch: &mut Scratch,
+    host: &mut impl Host,
+) -> Errors {
+    let mut errors = Errors::default();
+    let Scratch { facts, ranges, buffer, values: found, conditions, attributes } = scratch;
+    let values = values(plan, &plan.reads, stream, Facts::new(facts, ranges), attributes);
+    for index in &needs.expressions {
+        let Some(bound) = plan.expressions.get(*index) else { continue };
+        let start = buffer.len();
+        let written = bound.write(&values, host, buffer);
+        if written == Err(NoValue::Failed) {
+            errors.evaluation();
+        }
+        if let Some(place) = found.get_mut(*index) {
+            *place = written.ok().map(|()| start..buffer.len());
+        }
+    }
+    for index in &needs.conditions {
+        let Some(bound) = plan.conditions.get(*index) else { continue };
+        let holds = bound.holds(&values, host, buffer);
+        if holds.is_err() {
+            errors.evaluation();
+        }
+        if let Some(place) = conditions.get_mut(*index) {
+            *place = holds.unwrap_or_default();
+        }
+    }
+    errors
 }
 
 fn ids<'t>(group: &Group, table: &'t mut SeriesTable, view: &View<'_>) -> &'t mut MetricIds {
