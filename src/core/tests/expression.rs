@@ -190,7 +190,7 @@ fn warnings_say_what_is_doubtful() {
         "requst.path",
         &["unknown attribute \"requst.path\" (did you mean \"request.path\"?)"],
     );
-    warnings("request.something", &["unknown attribute \"request.something\""]);
+    warnings("request.wholly_unknown", &["unknown attribute \"request.wholly_unknown\""]);
     // What another plugin may have published.
     for text in ["istio_operationId", "other.value", "filter_state.other"] {
         warnings(text, &[]);

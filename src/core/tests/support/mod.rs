@@ -15,6 +15,8 @@ pub const FAILURE: Failed = Failed(10);
 pub struct Script {
     pub facts: BTreeMap<Fact, Vec<u8>>,
     pub answers: BTreeMap<String, Vec<u8>>,
+    /// Attributes beyond facts, such as `source.address` or `request.headers['a']`, as they are encoded.
+    pub attributes: BTreeMap<String, Vec<u8>>,
     pub refused: Vec<String>,
     pub node: BTreeMap<String, String>,
     /// Whether a timer rather than a stream has the module called: expressions see no stream.
@@ -35,6 +37,9 @@ impl Script {
         if let Some((fact, _)) = TABLE.iter().find(|(_, expression)| *expression == text) {
             return Some(self.facts.get(fact).cloned().unwrap_or_default());
         }
+        if let Some(value) = self.read(text) {
+            return Some(value);
+        }
         let inner = text
             .strip_prefix("string(\n")
             .and_then(|t| t.strip_suffix("\n)"))
@@ -49,11 +54,19 @@ impl Script {
         }
     }
 
+    /// `has(A) ? A : ''` or `has(A) ? '=' + A : ''` of an attribute, perhaps a header.
+    fn read(&self, text: &str) -> Option<Vec<u8>> {
+        let (_, value) = text.strip_prefix("has(")?.strip_suffix(" : ''")?.split_once(" ? ")?;
+        let name = value.strip_prefix("'=' + ");
+        let known = self.attributes.get(name.unwrap_or(value));
+        let mark = if name.is_some() && known.is_some() { "=" } else { "" };
+        Some([mark.as_bytes(), known.map(Vec::as_slice).unwrap_or_default()].concat())
+    }
+
     fn list(&self, text: &str) -> Option<Vec<u8>> {
-        let facts = TABLE.iter().filter(|(_, expression)| text.contains(expression));
-        let values: Vec<Vec<u8>> =
-            facts.map(|(fact, _)| self.facts.get(fact).cloned().unwrap_or_default()).collect();
-        (!self.lists_fail).then(|| encode_list(&values))
+        let elements = text.strip_prefix('[')?.strip_suffix(']')?.split(", ");
+        let values: Option<Vec<Vec<u8>>> = elements.map(|element| self.answer(element)).collect();
+        values.filter(|_| !self.lists_fail).map(|values| encode_list(&values))
     }
 }
 
@@ -79,8 +92,9 @@ impl Host for Script {
 
     fn attribute(&mut self, path: &str, out: &mut Vec<u8>) -> Result<(), Failed> {
         let is_asked = |fact: &Fact| fact.path() == path && !path.starts_with("request\0host");
-        let (_, value) = self.facts.iter().find(|(fact, _)| is_asked(fact)).ok_or(FAILURE)?;
-        out.extend(value);
+        let fact = self.facts.iter().find(|(fact, _)| is_asked(fact)).map(|(_, value)| value);
+        let other = self.attributes.get(&path.replace('\0', "."));
+        out.extend(fact.or(other).ok_or(FAILURE)?);
         Ok(())
     }
 
