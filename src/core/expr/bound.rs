@@ -2,7 +2,7 @@
 
 use super::peer::with_published_peers;
 use super::{
-    Class, EvalError, Expr, Facts, PeersRead, Problem, Program, Slot, Slots, Value, Vocabulary,
+    Class, EvalError, Expr, Facts, Op, PeersRead, Problem, Program, Slot, Slots, Value, Vocabulary,
     compile, compile_text,
 };
 use crate::attribute::decode;
@@ -194,7 +194,7 @@ impl Bound {
         match &self.how {
             How::Constant(value) => out.extend_from_slice(value),
             How::Native(program) => {
-                program.write(facts, out).map_err(|error| NoValue::of(error, facts))?;
+                program.write(facts, out).map_err(|error| NoValue::of(error, program, facts))?;
             }
             How::Host(id, _) => host.evaluate(*id, out).map_err(|_| NoValue::Failed)?,
         }
@@ -228,9 +228,10 @@ impl Bound {
 // === impl NoValue ===
 
 impl NoValue {
-    fn of(error: EvalError, facts: &dyn Facts) -> Self {
-        match error {
-            EvalError::Absent(slot) if facts.is_own(slot) => NoValue::NotSet,
+    /// Inside an expression a value that is not set is an error, as it is to the host.
+    fn of(error: EvalError, program: &Program, facts: &dyn Facts) -> Self {
+        match (error, &program.root) {
+            (EvalError::Absent(slot), Op::Read(_)) if facts.is_own(slot) => NoValue::NotSet,
             _ => NoValue::Failed,
         }
     }

@@ -150,6 +150,9 @@ impl Checker<'_> {
         of: Lowered,
     ) -> Lowered {
         let (op, kind) = of?;
+        if conversion == Conversion::Str && kind == Type::Str {
+            return Some((op, kind));
+        }
         let native = match conversion {
             Conversion::Size => matches!(kind, Type::Str | Type::Bytes),
             Conversion::Str => !matches!(kind, Type::Double | Type::Timestamp | Type::Dyn),
