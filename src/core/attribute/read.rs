@@ -96,20 +96,12 @@ impl Fetch {
         let name = self.name;
         if let Some(key) = &self.key {
             let key = quoted(key);
-            return [
-                "has(",
-                name,
-                ") && ",
-                &key,
-                " in ",
-                name,
-                " ? '=' + ",
-                name,
-                "[",
-                &key,
-                "] : ''",
-            ]
-            .concat();
+            // A request has headers whenever it is asked, a stream may end without a response.
+            let guard = match name {
+                "request.headers" => String::new(),
+                _ => format!("has({name}) && "),
+            };
+            return format!("{guard}{key} in {name} ? '=' + {name}[{key}] : ''");
         }
         ["has(", name, ") ? ", if self.marked { "'=' + " } else { "" }, name, " : ''"].concat()
     }
@@ -223,11 +215,11 @@ mod tests {
         let key = r"'x-a\'b\\c'";
         assert_eq!(
             header.expression(),
-            format!(
-                "has(request.headers) && {key} in request.headers ? '=' + request.headers[{key}] : ''"
-            )
+            format!("{key} in request.headers ? '=' + request.headers[{key}] : ''")
         );
         assert_eq!(header.path(), "request\0headers\0x-a'b\\c");
+        let response = fetch("response.headers['a']").expression();
+        assert!(response.starts_with("has(response.headers) && 'a' in response.headers ? "));
     }
 
     #[test]

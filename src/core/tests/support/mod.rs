@@ -56,7 +56,10 @@ impl Script {
 
     /// `has(A) ? A : ''` or `has(A) ? '=' + A : ''` of an attribute, perhaps a header.
     fn read(&self, text: &str) -> Option<Vec<u8>> {
-        let (_, value) = text.strip_prefix("has(")?.strip_suffix(" : ''")?.split_once(" ? ")?;
+        let (guard, value) = text.strip_suffix(" : ''")?.split_once(" ? ")?;
+        if !guard.starts_with("has(") && !guard.ends_with(" in request.headers") {
+            return None;
+        }
         let name = value.strip_prefix("'=' + ");
         let known = self.attributes.get(name.unwrap_or(value));
         let mark = if name.is_some() && known.is_some() { "=" } else { "" };
