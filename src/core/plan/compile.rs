@@ -35,8 +35,11 @@ pub fn compile(config: &Config, host: &mut impl Host, warnings: &mut Vec<Diagnos
         Expressions { names, seen: Vec::new(), programs: Vec::new(), conditions: Vec::new() };
     let layouts = layouts(config, &mut expressions, host, warnings);
     let Expressions { programs, conditions, .. } = expressions;
-    let published_peers = published_peers(&attributes, &[&programs, &conditions], host);
     let groups = group(layouts);
+    // Without metrics of its own, it exchanges for an access logger that counts.
+    let for_others = config.exchange.is_some() && groups.is_empty();
+    let for_others = PeersRead { downstream: for_others, upstream: for_others };
+    let published_peers = published_peers(&attributes, &[&programs, &conditions], for_others, host);
     let of_requests = [Occasion::Request, Occasion::Messages, Occasion::End];
     let mut request_facts = needs(&groups, &programs, &of_requests);
     request_facts.extend(of_attributes(&attributes, Phase::AfterResponse));
@@ -85,15 +88,16 @@ fn attributes(
     plans
 }
 
-/// The peers that expressions of the host read, declared.
+/// The peers that expressions of the host read, and those that others do, declared.
 fn published_peers(
     attributes: &[AttributePlan],
     programs: &[&[Program]],
+    for_others: PeersRead,
     host: &mut impl Host,
 ) -> PeersRead {
     let programs = programs.iter().copied().flatten().map(Program::publishes);
     let all = attributes.iter().map(AttributePlan::publishes).chain(programs);
-    let read = all.fold(PeersRead::default(), PeersRead::or);
+    let read = all.fold(for_others, PeersRead::or);
     for side in Side::ALL.into_iter().filter(|side| read.reads(*side)) {
         let _ = host.declare(side.key(), Content::Struct);
     }

@@ -1,5 +1,6 @@
 //! Records streams: derived attributes, facts, label sets, metrics. The hot path.
 
+mod entry;
 mod exchange;
 mod health;
 mod scratch;
@@ -19,6 +20,7 @@ use crate::peer::cache::PeerCache;
 use crate::peer::filter_state;
 use crate::plan::{ExchangePlan, Group, MetricPlan, Plan};
 use crate::port::{Failed, Host, MetricId, MetricKind, Sink};
+use entry::Entries;
 use exchange::Exchange;
 use health::{Errors, Health, count};
 use scratch::Scratch;
@@ -31,6 +33,8 @@ pub struct Recorder {
     plan: Plan,
     queries: Queries,
     exchange: Option<Exchange>,
+    /// `None` until the first entry of an access log.
+    entries: Option<Entries>,
     /// One table per group of the plan.
     series: Vec<SeriesTable>,
     scratch: Scratch,
@@ -65,6 +69,7 @@ impl Recorder {
         Self {
             queries: Queries::compile(&plan, host),
             exchange,
+            entries: None,
             series: plan.groups.iter().map(|_| SeriesTable::default()).collect(),
             scratch: Scratch::new(),
             health: Health::new(sink),
@@ -133,9 +138,19 @@ impl Recorder {
             return;
         }
         self.scratch.begin(&self.plan, stream);
-        let mut errors = Errors::default();
         self.fetch(stream, host);
-        errors.merge(self.publish_peers(stream, host));
+        let errors = self.publish_peers(stream, host);
+        self.finish(stream, errors, host, sink);
+    }
+
+    /// Records a stream of which everything is fetched.
+    fn finish(
+        &mut self,
+        stream: &mut Stream,
+        mut errors: Errors,
+        host: &mut impl Host,
+        sink: &mut impl Sink,
+    ) {
         if stream.kind == Kind::Request {
             errors.merge(self.derive(Phase::AfterResponse, host));
         }
@@ -171,7 +186,7 @@ impl Recorder {
     fn derive(&mut self, phase: Phase, host: &mut impl Host) -> Errors {
         let mut errors = Errors::default();
         let plan = &self.plan;
-        let Scratch { facts, ranges, buffer, attributes, .. } = &mut self.scratch;
+        let Scratch { facts, ranges, buffer, attributes, silent, .. } = &mut self.scratch;
         let facts = Facts::new(facts, ranges);
         let (method, path) = (facts.bytes(Fact::Method), facts.bytes(Fact::Path));
         for (index, attribute) in plan.attributes.iter().enumerate() {
@@ -185,6 +200,7 @@ impl Recorder {
                         *slot = Some((index, value));
                     }
                     let name = plan.attribute_names.get(attribute.name);
+                    let name = name.filter(|_| !*silent);
                     let published = name.map(|name| host.publish(name, attribute.value(value)));
                     errors.host_call(published.unwrap_or(Ok(())));
                 }
@@ -232,7 +248,8 @@ impl Recorder {
         host: &mut impl Host,
     ) -> Errors {
         let mut errors = Errors::default();
-        let Scratch { facts, ranges, buffer, values, conditions, attributes } = &mut self.scratch;
+        let Scratch { facts, ranges, buffer, values, conditions, attributes, .. } =
+            &mut self.scratch;
         let facts = Facts::new(facts, ranges);
         let known = Known {
             plan: &self.plan,

@@ -17,6 +17,8 @@ pub(super) struct Scratch {
     /// Which of the plan's conditions hold.
     pub conditions: Vec<bool>,
     pub attributes: Vec<Outcome>,
+    /// Whether nothing can be published for the stream.
+    pub silent: bool,
 }
 
 // === impl Scratch ===
@@ -30,6 +32,7 @@ impl Scratch {
             values: Vec::new(),
             conditions: Vec::new(),
             attributes: Vec::new(),
+            silent: false,
         }
     }
 
@@ -39,6 +42,7 @@ impl Scratch {
         self.buffer.clear();
         self.values.clear();
         self.conditions.clear();
+        self.silent = false;
         self.attributes.clone_from(&stream.attributes);
         self.attributes.resize(plan.attribute_names.len(), None);
     }
