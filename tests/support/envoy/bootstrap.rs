@@ -148,7 +148,7 @@ fn traffic_listener(case: &Case, mount: Mount, module: &Path) -> Value {
     filters.push(router());
     let mut listener = listener("traffic", direction, &json!(routes), &json!(filters));
     if mount == Mount::AccessLogger {
-        log_to(&mut listener, &access_logger(&case.config, module));
+        log_to(&mut listener, &access_logger(&case.config, module), &json!({}));
     }
     listener
 }
@@ -170,10 +170,11 @@ pub(crate) fn access_logger(config: &str, module: &Path) -> Value {
 }
 
 /// Lets the last network filter of a listener's first filter chain write an access log.
-pub(crate) fn log_to(listener: &mut Value, logger: &Value) {
+pub(crate) fn log_to(listener: &mut Value, logger: &Value, options: &Value) {
     let filters = listener["filter_chains"][0]["filters"].as_array_mut();
     let last = filters.and_then(|filters| filters.last_mut()).expect("a filter");
     last["typed_config"]["access_log"] = json!([logger]);
+    last["typed_config"]["access_log_options"] = options.clone();
 }
 
 fn plugin(config: &str, module: &Path) -> Value {

@@ -30,7 +30,7 @@ pub(super) fn listener(case: &Case, mount: Mount, direction: &str, module: &Path
         "filter_chains": [{ "filters": filters }],
     });
     if mount == Mount::AccessLogger {
-        log_to(&mut listener, &access_logger(&case.config, module));
+        log_to(&mut listener, &access_logger(&case.config, module), &json!({}));
     }
     listener
 }
