@@ -90,6 +90,55 @@ fn an_access_logger_without_metrics_asks_for_nothing() {
     assert_eq!(cost_of_one_more(&mut host, |host| host.entries(&case).unwrap()), []);
 }
 
+/// With the exchange, between a client and an upstream that both tell who they are.
+fn exchanging(config: &str) -> Case {
+    let mut case = case(config);
+    case.side = Side::Gateway;
+    let request = r#"
+        [peer]
+        id = "client"
+        node = { WORKLOAD_NAME = "cart" }"#;
+    case.requests = vec![toml::from_str(request).unwrap()];
+    case
+}
+
+/// Filter: one batch about whom to exchange with; per message two headers read, removed where they were, set where they go;
+/// then as without the exchange.
+#[test]
+fn the_exchange_costs_a_batch_and_its_headers() {
+    let case = exchanging(r#"{"metadata_exchange": {}}"#);
+    let mut host = host(&case);
+    let found = cost_of_one_more(&mut host, |host| stream(host, &case));
+    let expected = calls(&[
+        ("proxy_call_foreign_function", 2),
+        ("proxy_get_header_map_value", 4),
+        ("proxy_increment_metric", 1),
+        ("proxy_record_metric", 3),
+        ("proxy_remove_header_map_value", 2),
+        ("proxy_replace_header_map_value", 4),
+    ]);
+    assert_eq!(found, expected);
+}
+
+/// A mount that counts nothing leaves its peers to whoever does; both mounts of one plugin count once.
+#[test]
+fn two_mounts_in_one_vm_count_once() {
+    let case = exchanging(r#"{"metadata_exchange": {}}"#);
+    let mut host = host(&case);
+    for _ in 0..10 {
+        host.logged_stream(&case, &case.requests[0]).unwrap();
+    }
+    assert_eq!(value(&host, "istio_requests_total"), Some(10.0));
+    assert_eq!(value(&host, "opmeter_config_errors_total"), Some(1.0));
+    let lines: Vec<&str> = host.state().log.iter().map(|line| line.text.as_str()).collect();
+    let warning = "mounted as filter and as access logger, both with metrics: the filter counts, the access logger does not; \
+        \"standard_metrics\": false in the filter's configuration lets the access logger count";
+    assert_eq!(lines, [warning]);
+    // An entry of somebody else's stream is not taken for one of these.
+    host.entries(&case).unwrap();
+    assert_eq!(value(&host, "istio_requests_total"), Some(11.0));
+}
+
 #[test]
 fn memory_does_not_grow_with_entries() {
     let case = case(OPERATIONS);

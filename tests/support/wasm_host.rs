@@ -119,6 +119,24 @@ impl WasmHost {
     /// # Errors
     /// A trap.
     pub fn stream(&mut self, case: &Case, request: &Request) -> Result<Vec<Vec<Series>>> {
+        self.run_stream(case, request, false)
+    }
+
+    /// As [`WasmHost::stream`], for a proxy in which the module is access logger too: an entry is written between the
+    /// stream's log and its end.
+    ///
+    /// # Errors
+    /// A trap.
+    pub fn logged_stream(&mut self, case: &Case, request: &Request) -> Result<()> {
+        self.run_stream(case, request, true).map(drop)
+    }
+
+    fn run_stream(
+        &mut self,
+        case: &Case,
+        request: &Request,
+        logged: bool,
+    ) -> Result<Vec<Vec<Series>>> {
         let context = self.create(model::at_request(case, request))?;
         self.state_mut().proxy.begin_request(model::at_request(case, request));
         let headers = i32::try_from(request.all_headers().len())?;
@@ -134,6 +152,10 @@ impl WasmHost {
         ticks.extend(self.ticks(case, request, true)?);
         self.state_mut().proxy.advance(model::at_log(case, request));
         self.call("proxy_on_log", &[context])?;
+        if logged {
+            self.state_mut().proxy.log_stream();
+            self.call("proxy_on_log", &[ROOT_CONTEXT])?;
+        }
         self.call("proxy_on_done", &[context])?;
         self.delete(context)?;
         Ok(ticks)
