@@ -9,6 +9,7 @@
 
 mod abi;
 mod host;
+mod mounts;
 mod root;
 mod streams;
 

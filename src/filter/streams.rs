@@ -2,6 +2,7 @@
 
 use crate::abi;
 use crate::host::Proxy;
+use crate::mounts::Mounts;
 use crate::root::SharedRecorder;
 use hashbrown::HashMap;
 use opmeter_core::{Recorder, Stream};
@@ -19,6 +20,7 @@ struct Context {
 struct Contexts {
     roots: HashMap<u32, SharedRecorder>,
     streams: HashMap<u32, Context>,
+    mounts: Mounts,
 }
 
 thread_local! {
@@ -45,9 +47,13 @@ pub fn add(id: u32, root: u32) {
     });
 }
 
-/// Whether a context is a stream's.
-pub fn is_stream(id: u32) -> bool {
-    with(|contexts| contexts.streams.contains_key(&id)).unwrap_or_default()
+/// The proxy has done with a context; `false` when it is no stream's.
+pub fn on_done(id: u32) -> bool {
+    with(|contexts| {
+        contexts.mounts.on_done();
+        contexts.streams.contains_key(&id)
+    })
+    .unwrap_or_default()
 }
 
 /// A stream is no more; `false` when it is none.
@@ -70,9 +76,18 @@ pub fn on_connection(id: u32) {
     act(id, |_, stream| *stream = Stream::connection());
 }
 
-/// A stream is over; `false` when it is none.
-pub fn on_log(id: u32) -> bool {
-    act(id, |recorder, stream| recorder.on_log(stream, &mut Proxy, &mut Proxy))
+/// A stream is over; or, when the context is a plugin's, an access log gets an entry.
+pub fn on_log(id: u32) {
+    with(|Contexts { roots, streams, mounts }| {
+        if let Some(Context { recorder, stream, .. }) = streams.get_mut(&id) {
+            lend(recorder, |recorder| {
+                recorder.on_log(stream, &mut Proxy, &mut Proxy);
+                mounts.on_counted(recorder, stream);
+            });
+        } else if let Some(recorder) = roots.get(&id) {
+            lend(recorder, |recorder| mounts.on_entry(recorder));
+        }
+    });
 }
 
 /// Time has passed for all streams of a plugin.
@@ -87,17 +102,20 @@ pub fn tick(root: u32, recorder: &mut Recorder) {
     let _ = abi::set_effective_context(root);
 }
 
-fn act(id: u32, act: impl FnOnce(&mut Recorder, &mut Stream)) -> bool {
+fn act(id: u32, act: impl FnOnce(&mut Recorder, &mut Stream)) {
     with(|contexts| {
-        let Some(context) = contexts.streams.get_mut(&id) else { return false };
-        if let Ok(mut recorder) = context.recorder.try_borrow_mut()
-            && let Some(recorder) = recorder.as_mut()
-        {
-            act(recorder, &mut context.stream);
+        if let Some(Context { recorder, stream, .. }) = contexts.streams.get_mut(&id) {
+            lend(recorder, |recorder| act(recorder, stream));
         }
-        true
-    })
-    .unwrap_or_default()
+    });
+}
+
+fn lend(recorder: &SharedRecorder, act: impl FnOnce(&mut Recorder)) {
+    if let Ok(mut recorder) = recorder.try_borrow_mut()
+        && let Some(recorder) = recorder.as_mut()
+    {
+        act(recorder);
+    }
 }
 
 /// No callback re-enters another, so the contexts are always free; if they were not, to do nothing is safe.

@@ -15,7 +15,7 @@ pub const KEPT: [(&str, &str); 15] = [
     ("proxy_on_new_connection", "tells a TCP connection from a request"),
     ("proxy_on_request_headers", "attributes of the request phase, metadata exchange"),
     ("proxy_on_response_headers", "metadata exchange"),
-    ("proxy_on_log", "records the stream"),
+    ("proxy_on_log", "records the stream, or the entry of an access log"),
     ("proxy_on_done", "lets the proxy end a context"),
     ("proxy_on_delete", "frees a stream's context"),
 ];

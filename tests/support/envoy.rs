@@ -7,7 +7,7 @@ pub(crate) mod tls;
 
 use crate::case::{Case, Tick};
 use crate::check;
-use crate::engine::{Outcome, Passed};
+use crate::engine::{Mount, Outcome, Passed};
 use crate::series::{Series, parse_scrape};
 use crate::upstream::Upstream;
 use crate::wasm_host::refusals;
@@ -63,14 +63,14 @@ pub fn binary() -> Result<Option<PathBuf>, String> {
 ///
 /// # Errors
 /// Envoy does not start though the configuration was not refused, or answers a request with another status.
-pub fn run(case: &Case, binary: &Path) -> Result<Outcome> {
+pub fn run(case: &Case, mount: Mount, binary: &Path) -> Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(run_async(case, binary))
+    runtime.block_on(run_async(case, mount, binary))
 }
 
-async fn run_async(case: &Case, binary: &Path) -> Result<Outcome> {
+async fn run_async(case: &Case, mount: Mount, binary: &Path) -> Result<Outcome> {
     let upstream = Upstream::start(case).await?;
-    let mut envoy = Envoy::launch(binary, case, upstream.port)?;
+    let mut envoy = Envoy::launch(binary, case, mount, upstream.port)?;
     if !envoy.wait_until_up().await? {
         let log = envoy.module_log()?;
         let refused = refusals(log.iter().map(String::as_str));
@@ -99,9 +99,9 @@ impl Envoy {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn launch(binary: &Path, case: &Case, upstream: u16) -> Result<Self> {
+    pub fn launch(binary: &Path, case: &Case, mount: Mount, upstream: u16) -> Result<Self> {
         let folder = folder()?;
-        let bootstrap = bootstrap::build(case, upstream, folder.path(), module::path())?;
+        let bootstrap = bootstrap::build(case, mount, upstream, folder.path(), module::path())?;
         Self::start(binary, folder, &bootstrap)
     }
 

@@ -1,5 +1,6 @@
 //! Records streams: derived attributes, facts, label sets, metrics. The hot path.
 
+mod entry;
 mod exchange;
 mod health;
 mod scratch;
@@ -20,6 +21,7 @@ use crate::peer::cache::PeerCache;
 use crate::peer::filter_state;
 use crate::plan::{ExchangePlan, Group, MetricPlan, Needs, Plan, Reads, Values};
 use crate::port::{Failed, Host, MetricId, MetricKind, Sink};
+use entry::Entries;
 use exchange::Exchange;
 use health::{Errors, Health, count};
 use scratch::Scratch;
@@ -32,6 +34,8 @@ pub struct Recorder {
     plan: Plan,
     queries: Queries,
     exchange: Option<Exchange>,
+    /// `None` until the first entry of an access log.
+    entries: Option<Entries>,
     /// One table per group of the plan.
     series: Vec<SeriesTable>,
     scratch: Scratch,
@@ -66,6 +70,7 @@ impl Recorder {
         Self {
             queries: Queries::compile(&plan, host),
             exchange,
+            entries: None,
             series: plan.groups.iter().map(|_| SeriesTable::default()).collect(),
             scratch: Scratch::new(),
             health: Health::new(sink),
@@ -135,9 +140,19 @@ impl Recorder {
             return;
         }
         self.scratch.begin(&self.plan, stream);
-        let mut errors = Errors::default();
         self.fetch(stream, host);
-        errors.merge(self.publish_peers(stream, host));
+        let errors = self.publish_peers(stream, host);
+        self.finish(stream, errors, host, sink);
+    }
+
+    /// Records a stream of which everything is fetched.
+    fn finish(
+        &mut self,
+        stream: &mut Stream,
+        mut errors: Errors,
+        host: &mut impl Host,
+        sink: &mut impl Sink,
+    ) {
         if stream.kind == Kind::Request {
             errors.merge(self.derive(Phase::AfterResponse, stream, host));
         }
@@ -177,7 +192,7 @@ impl Recorder {
             Phase::OnRequest => &plan.early_reads,
             Phase::AfterResponse => &plan.reads,
         };
-        let Scratch { facts, ranges, buffer, attributes, .. } = &mut self.scratch;
+        let Scratch { facts, ranges, buffer, attributes, silent, .. } = &mut self.scratch;
         let facts = Facts::new(facts, ranges);
         let (method, path) = (facts.bytes(Fact::Method), facts.bytes(Fact::Path));
         for (index, attribute) in plan.attributes.iter().enumerate() {
@@ -192,6 +207,7 @@ impl Recorder {
                         *slot = Some((index, value));
                     }
                     let name = plan.attribute_names.get(attribute.name);
+                    let name = name.filter(|_| !*silent);
                     let published = name.map(|name| host.publish(name, attribute.value(value)));
                     errors.host_call(published.unwrap_or(Ok(())));
                 }
@@ -365,6 +381,10 @@ impl Queries {
 }
 
 fn query(needs: &Needs, reads: &Reads, host: &mut impl Host) -> Query {
+    query_with(needs, &[], reads, host)
+}
+
+fn query_with(needs: &Needs, also: &[Fact], reads: &Reads, host: &mut impl Host) -> Query {
     let mut slots = Vec::new();
     for slot in &needs.slots {
         if !slots.contains(slot) {
@@ -372,7 +392,7 @@ fn query(needs: &Needs, reads: &Reads, host: &mut impl Host) -> Query {
         }
     }
     let fetched = slots.into_iter().filter_map(|slot| Some((slot, reads.fetch(slot)?)));
-    Query::with_reads(&needs.facts, fetched, host)
+    Query::with_reads(&[&needs.facts, also].concat(), fetched, host)
 }
 
 // === impl Kind ===
@@ -414,7 +434,7 @@ fn evaluate(
     host: &mut impl Host,
 ) -> Errors {
     let mut errors = Errors::default();
-    let Scratch { facts, ranges, buffer, values: found, conditions, attributes } = scratch;
+    let Scratch { facts, ranges, buffer, values: found, conditions, attributes, .. } = scratch;
     let values = values(plan, &plan.reads, stream, Facts::new(facts, ranges), attributes);
     for index in &needs.expressions {
         let Some(bound) = plan.expressions.get(*index) else { continue };

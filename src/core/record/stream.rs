@@ -72,6 +72,11 @@ impl Stream {
     pub fn connection() -> Self {
         Self { kind: Kind::Connection, ..Self::default() }
     }
+
+    /// Whether it is a TCP connection.
+    pub fn is_connection(&self) -> bool {
+        self.kind == Kind::Connection
+    }
 }
 
 // === impl Exchanged ===

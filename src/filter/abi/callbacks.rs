@@ -8,7 +8,6 @@ use crate::streams;
 unsafe extern "C" {
     fn proxy_on_context_create(context: u32, parent: u32);
     fn proxy_on_done(context: u32) -> bool;
-    fn proxy_on_log(context: u32);
     fn proxy_on_delete(context: u32);
 }
 
@@ -48,15 +47,12 @@ extern "C" fn opmeter_on_new_connection(context: u32) -> u32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn opmeter_on_log(context: u32) {
-    if !streams::on_log(context) {
-        // SAFETY: as above.
-        unsafe { proxy_on_log(context) };
-    }
+    streams::on_log(context);
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn opmeter_on_done(context: u32) -> u32 {
-    if streams::is_stream(context) {
+    if streams::on_done(context) {
         return 1;
     }
     // SAFETY: as above.
