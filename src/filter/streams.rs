@@ -3,7 +3,6 @@
 use crate::abi;
 use crate::host::Proxy;
 use crate::mounts::Mounts;
-use crate::root::SharedRecorder;
 use hashbrown::HashMap;
 use opmeter_core::{Recorder, Stream};
 use std::cell::RefCell;
@@ -16,9 +15,13 @@ struct Context {
     stream: Stream,
 }
 
+/// Shared by all streams of one plugin; `None` until a configuration was accepted.
+type SharedRecorder = Rc<RefCell<Option<Recorder>>>;
+
 #[derive(Default)]
 struct Contexts {
-    roots: HashMap<u32, SharedRecorder>,
+    /// Few, so they are looked through.
+    roots: Vec<(u32, SharedRecorder)>,
     streams: HashMap<u32, Context>,
     mounts: Mounts,
 }
@@ -28,37 +31,39 @@ thread_local! {
 }
 
 /// A plugin was created.
-pub fn add_root(root: u32, recorder: SharedRecorder) {
-    with(|contexts| contexts.roots.insert(root, recorder));
+pub fn add_root(root: u32) {
+    with(|contexts| contexts.roots.push((root, SharedRecorder::default())));
 }
 
-/// A plugin is no more.
-pub fn remove_root(root: u32) {
-    with(|contexts| contexts.roots.remove(&root));
+/// A plugin records by a new configuration from now on; `false` for one that nobody knows.
+pub fn configure(root: u32, recorder: Recorder) -> bool {
+    let shared = with(|contexts| contexts.root(root)).flatten();
+    let place = shared.as_ref().and_then(|shared| shared.try_borrow_mut().ok());
+    place.map(|mut place| *place = Some(recorder)).is_some()
 }
 
 /// A stream begins. One of a plugin nobody knows is let pass without metrics.
 pub fn add(id: u32, root: u32) {
     with(|contexts| {
-        if let Some(recorder) = contexts.roots.get(&root).map(Rc::clone) {
+        if let Some(recorder) = contexts.root(root) {
             let context = Context { root, recorder, stream: Stream::default() };
             contexts.streams.insert(id, context);
         }
     });
 }
 
-/// The proxy has done with a context; `false` when it is no stream's.
-pub fn on_done(id: u32) -> bool {
-    with(|contexts| {
-        contexts.mounts.on_done();
-        contexts.streams.contains_key(&id)
-    })
-    .unwrap_or_default()
+/// The proxy has done with a context.
+pub fn on_done() {
+    with(|contexts| contexts.mounts.on_done());
 }
 
-/// A stream is no more; `false` when it is none.
-pub fn remove(id: u32) -> bool {
-    with(|contexts| contexts.streams.remove(&id).is_some()).unwrap_or_default()
+/// A stream or a plugin is no more.
+pub fn remove(id: u32) {
+    with(|contexts| {
+        if contexts.streams.remove(&id).is_none() {
+            contexts.roots.retain(|(root, _)| *root != id);
+        }
+    });
 }
 
 /// The request headers of a stream pass.
@@ -78,24 +83,26 @@ pub fn on_connection(id: u32) {
 
 /// A stream is over; or, when the context is a plugin's, an access log gets an entry.
 pub fn on_log(id: u32) {
-    with(|Contexts { roots, streams, mounts }| {
+    with(|contexts| {
+        let Contexts { streams, mounts, .. } = contexts;
         if let Some(Context { recorder, stream, .. }) = streams.get_mut(&id) {
             lend(recorder, |recorder| {
                 recorder.on_log(stream, &mut Proxy, &mut Proxy);
                 mounts.on_counted(recorder, stream);
             });
-        } else if let Some(recorder) = roots.get(&id) {
-            lend(recorder, |recorder| mounts.on_entry(recorder));
+        } else if let Some(recorder) = contexts.root(id) {
+            lend(&recorder, |recorder| contexts.mounts.on_entry(recorder));
         }
     });
 }
 
 /// Time has passed for all streams of a plugin.
-pub fn tick(root: u32, recorder: &mut Recorder) {
+pub fn on_tick(root: u32) {
     with(|contexts| {
         for (id, context) in &mut contexts.streams {
             if context.root == root && abi::set_effective_context(*id).is_ok() {
-                recorder.on_tick(&mut context.stream, &mut Proxy, &mut Proxy);
+                let Context { recorder, stream, .. } = context;
+                lend(recorder, |recorder| recorder.on_tick(stream, &mut Proxy, &mut Proxy));
             }
         }
     });
@@ -121,4 +128,13 @@ fn lend(recorder: &SharedRecorder, act: impl FnOnce(&mut Recorder)) {
 /// No callback re-enters another, so the contexts are always free; if they were not, to do nothing is safe.
 fn with<T>(act: impl FnOnce(&mut Contexts) -> T) -> Option<T> {
     CONTEXTS.with(|contexts| contexts.try_borrow_mut().ok().map(|mut contexts| act(&mut contexts)))
+}
+
+// === impl Contexts ===
+
+impl Contexts {
+    fn root(&self, id: u32) -> Option<SharedRecorder> {
+        let (_, recorder) = self.roots.iter().find(|(root, _)| *root == id)?;
+        Some(Rc::clone(recorder))
+    }
 }

@@ -6,7 +6,7 @@ pub const KEPT: [(&str, &str); 15] = [
     ("memory", "the proxy reads and writes values there"),
     ("malloc", "the proxy allocates the values it returns"),
     ("proxy_on_memory_allocate", "the same allocator under its later name"),
-    ("_initialize", "sets up logging and the root context"),
+    ("_initialize", "sets up logging"),
     ("proxy_abi_version_0_2_1", "tells the proxy which ABI to speak"),
     ("proxy_on_vm_start", "start of a VM, one per worker"),
     ("proxy_on_configure", "reads the plugin configuration"),
