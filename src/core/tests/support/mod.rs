@@ -69,11 +69,17 @@ impl Script {
     }
 
     fn list(&self, text: &str) -> Option<Vec<u8>> {
+        let unconditional =
+            text.strip_prefix(IS_REQUEST).and_then(|text| text.strip_suffix(" : ''"));
+        let text = unconditional.unwrap_or(text);
         let elements = text.strip_prefix('[')?.strip_suffix(']')?.split(", ");
         let values: Option<Vec<Vec<u8>>> = elements.map(|element| self.answer(element)).collect();
         values.filter(|_| !self.lists_fail).map(|values| encode_list(&values))
     }
 }
+
+/// What asks for facts of requests alone begins with it.
+const IS_REQUEST: &str = "has(request.protocol) ? ";
 
 impl Host for Script {
     fn compile(&mut self, expression: &str) -> Result<ExprId, Refused> {
