@@ -3,7 +3,8 @@
 . "${0%/*}/lib.sh"
 
 need_cargo
-versions=${VERSIONS:-1.36.4 1.37.0 1.38.3 1.39.3 1.40.0}
+# PyPI's 1.38.3 was built without V8.
+versions=${VERSIONS:-1.36.4 1.37.0 1.38.2 1.39.3 1.40.0}
 OPMETER_MODULE=$PWD/dist/opmeter.wasm
 OPMETER_REQUIRE_ENVOY=1
 OPMETER_COLLECTOR=$("${0%/*}/collector-path.sh")

@@ -20,6 +20,11 @@ async fn with_collector() -> Option<(PathBuf, otlp::Collector)> {
     Some((envoy, otlp::Collector::start(&collector).await.expect("a collector that runs")))
 }
 
+/// Whether spans can be tagged with formats: from Envoy 1.37. Before, tags come from headers.
+fn has_formatted_tags(envoy: &std::path::Path) -> bool {
+    support::envoy::version(envoy).expect("a version") >= (1, 37)
+}
+
 /// A request to the operation this suite is about, with headers.
 fn get(
     target: &str,

@@ -1,6 +1,7 @@
 //! Traces: the module leaves trace headers alone, and what it derives is a tag of Envoy's spans.
 
-use crate::{get, real_envoy, with_collector};
+use crate::{get, has_formatted_tags, real_envoy, with_collector};
+use serde_json::json;
 use std::collections::BTreeMap;
 use support::app::App;
 use support::chain::{Chain, Entry, opmeter};
@@ -36,7 +37,10 @@ const CONFIG: &str = r#"{
 /// Two listeners of one Envoy, with the module and without.
 async fn with_and_without(binary: &std::path::Path, app: &App, collector: Option<u16>) -> Envoy {
     let mut with = Entry::new("entry", vec![opmeter(CONFIG)]);
-    with.tags = vec![("operation", "%FILTER_STATE(wasm.operation:PLAIN)%")];
+    if has_formatted_tags(binary) {
+        let value = "%FILTER_STATE(wasm.operation:PLAIN)%";
+        with.tags = vec![json!({ "tag": "operation", "value": value })];
+    }
     let listeners = vec![with, Entry::new("without", Vec::new())];
     let chain = Chain { listeners, dimensions: Vec::new(), upstream: app.port, collector };
     chain.start(binary).await.unwrap()
@@ -102,7 +106,9 @@ async fn a_traced_request_has_the_same_headers_with_the_module() {
     }
     let tagged = |span: &&Span| span.attributes.contains_key("operation");
     let tags: Vec<_> = spans.iter().filter(tagged).map(|s| &s.attributes["operation"]).collect();
-    assert_eq!(tags, ["get_item", "get_item"]);
+    if has_formatted_tags(&envoy) {
+        assert_eq!(tags, ["get_item", "get_item"]);
+    }
 }
 
 /// `envoy/tracing-otlp.yaml` does what it says.

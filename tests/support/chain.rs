@@ -34,8 +34,8 @@ pub struct Entry {
     pub routes: Value,
     /// Format of a line of access log on the standard output; none without.
     pub access_log: Option<&'static str>,
-    /// Tags of spans, each with a format.
-    pub tags: Vec<(&'static str, &'static str)>,
+    /// Tags of spans: `CustomTag`.
+    pub tags: Vec<Value>,
 }
 
 // === impl Chain ===
@@ -122,12 +122,11 @@ pub fn filter(kind: &str, mut config: Value) -> Value {
     json!({ "name": kind, "typed_config": config })
 }
 
-fn tracing(tags: &[(&str, &str)]) -> Value {
-    let tags = tags.iter().map(|(tag, value)| json!({ "tag": tag, "value": value }));
+fn tracing(tags: &[Value]) -> Value {
     let service = json!({ "envoy_grpc": { "cluster_name": "collector" }, "timeout": "1s" });
     json!({
         "spawn_upstream_span": true,
-        "custom_tags": tags.collect::<Vec<_>>(),
+        "custom_tags": tags,
         "provider": {
             "name": "envoy.tracers.opentelemetry",
             "typed_config": {

@@ -60,6 +60,20 @@ pub fn binary() -> Result<Option<PathBuf>, String> {
     }
 }
 
+/// Major and minor version of an Envoy, for what only newer ones have.
+///
+/// # Errors
+/// When it cannot be run or does not tell.
+pub fn version(binary: &Path) -> Result<(u32, u32)> {
+    // `envoy  version: COMMIT/1.40.0/Clean/RELEASE/BoringSSL`
+    let output = Command::new(binary).arg("--version").output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let version = text.split('/').rev().nth(3).context("no version")?;
+    let mut numbers = version.split('.').map(str::parse);
+    let mut number = || numbers.next().context("no version");
+    Ok((number()??, number()??))
+}
+
 /// Runs a case on a real Envoy.
 ///
 /// # Errors
