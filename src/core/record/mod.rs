@@ -89,14 +89,7 @@ impl Recorder {
         if let (Some(exchange), Some(plan)) = (&mut self.exchange, &self.plan.exchange) {
             stream.exchange = Some(exchange.on_request(plan, host, &mut errors));
         }
-        if self.plan.derives_on_request() {
-            self.scratch.begin(&self.plan, stream);
-            let Scratch { facts, ranges, .. } = &mut self.scratch;
-            self.queries.early.fetch(host, facts, ranges);
-            errors.merge(self.publish_peers(stream, host));
-            errors.merge(self.derive(Phase::OnRequest, stream, host));
-            stream.attributes.clone_from(&self.scratch.attributes);
-        }
+        errors.merge(self.derive_as_received(stream, host));
         self.health.tell(errors, sink);
     }
 
@@ -139,9 +132,14 @@ impl Recorder {
         if std::mem::replace(&mut stream.recorded, true) {
             return;
         }
+        let mut errors = Errors::default();
+        if stream.kind == Kind::Request && !stream.received {
+            // A filter in front answered, so the headers never passed here: they still are as that filter saw them.
+            errors.merge(self.derive_as_received(stream, host));
+        }
         self.scratch.begin(&self.plan, stream);
         self.fetch(stream, host);
-        let errors = self.publish_peers(stream, host);
+        errors.merge(self.publish_peers(stream, host));
         self.finish(stream, errors, host, sink);
     }
 
@@ -167,6 +165,21 @@ impl Recorder {
             errors.merge(self.grow(stream, now, sink));
         }
         self.health.tell(errors, sink);
+    }
+
+    /// Evaluates the attributes of the request phase and keeps what came out.
+    fn derive_as_received(&mut self, stream: &mut Stream, host: &mut impl Host) -> Errors {
+        let mut errors = Errors::default();
+        stream.received = true;
+        if self.plan.derives_on_request() {
+            self.scratch.begin(&self.plan, stream);
+            let Scratch { facts, ranges, .. } = &mut self.scratch;
+            self.queries.early.fetch(host, facts, ranges);
+            errors.merge(self.publish_peers(stream, host));
+            errors.merge(self.derive(Phase::OnRequest, stream, host));
+            stream.attributes.clone_from(&self.scratch.attributes);
+        }
+        errors
     }
 
     /// Shows expressions of the host who the peers are, if one reads them.
