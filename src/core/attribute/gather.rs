@@ -14,9 +14,19 @@ use std::ops::Range;
 /// the list and are evaluated alone from then on, so that no fact makes the others fail twice.
 #[derive(Debug, Default)]
 pub struct Query {
+    /// Streams it is meant for; all without.
+    condition: Option<Condition>,
     list: Option<ExprId>,
     listed: Vec<Element>,
     alone: Vec<Element>,
+}
+
+/// What tells the streams of a query from others.
+#[derive(Clone, Copy, Debug)]
+struct Condition {
+    /// A bool that can be evaluated for every stream.
+    text: &'static str,
+    expression: ExprId,
 }
 
 /// A value and its own expression.
@@ -80,21 +90,49 @@ impl Query {
         }
     }
 
-    /// Fetches all facts into `buffer`; those that cannot be evaluated are absent.
+    /// For streams for which `condition` holds: a bool that can be evaluated for every stream. It travels with the facts,
+    /// so it costs no call of its own.
+    pub(crate) fn only_if(mut self, condition: &'static str, host: &mut impl Host) -> Self {
+        let expression = host.compile(condition).ok();
+        self.condition = expression.map(|expression| Condition { text: condition, expression });
+        self.compile_list(host);
+        self
+    }
+
+    /// Fetches all facts into `buffer`; those that cannot be evaluated are absent. `false` for a stream that the query is
+    /// not meant for.
     pub(crate) fn fetch(
         &mut self,
         host: &mut impl Host,
         buffer: &mut Vec<u8>,
         ranges: &mut Ranges,
-    ) {
+    ) -> bool {
         ranges.clear();
-        if !self.listed.is_empty() && self.fetch_list(host, buffer, ranges).is_none() {
+        let start = buffer.len();
+        if self.fetch_list(host, buffer, ranges).is_none() {
             ranges.clear();
+            buffer.truncate(start);
+            if !self.is_meant(host, buffer) {
+                return false;
+            }
             self.fetch_listed_one_by_one(host, buffer, ranges);
+        } else if self.condition.is_some() && buffer.len() == start {
+            return false;
         }
         for element in &self.alone {
             element.fetch(host, buffer, ranges);
         }
+        true
+    }
+
+    /// Whether the condition, evaluated alone, holds.
+    fn is_meant(&self, host: &mut impl Host, buffer: &mut Vec<u8>) -> bool {
+        let Some(condition) = self.condition else { return true };
+        let start = buffer.len();
+        let evaluated = host.evaluate(condition.expression, buffer);
+        let holds = decode::boolean(buffer.get(start..).unwrap_or_default());
+        buffer.truncate(start);
+        evaluated.is_ok() && holds.unwrap_or_default()
     }
 
     fn fetch_list(
@@ -105,6 +143,9 @@ impl Query {
     ) -> Option<()> {
         let start = buffer.len();
         host.evaluate(self.list?, buffer).ok()?;
+        if self.condition.is_some() && buffer.len() == start {
+            return Some(());
+        }
         let mut elements = Pairs::parse(buffer.get(start..)?)?;
         for Element { key, .. } in &self.listed {
             let element = elements.next_element()?;
@@ -137,7 +178,12 @@ impl Query {
 
     fn compile_list(&mut self, host: &mut impl Host) {
         let texts: Vec<&str> = self.listed.iter().map(|element| &*element.text).collect();
-        self.list = host.compile(&format!("[{}]", texts.join(", "))).ok();
+        let list = format!("[{}]", texts.join(", "));
+        self.list = match self.condition {
+            _ if texts.is_empty() => None,
+            None => host.compile(&list).ok(),
+            Some(condition) => host.compile(&format!("{} ? {list} : ''", condition.text)).ok(),
+        };
     }
 }
 

@@ -78,7 +78,11 @@ impl Checker<'_> {
             let shown = dotted.filter(|_| nearest.is_empty()).unwrap_or(name.into());
             self.warn(span, format!("unknown function \"{shown}\"{nearest}"));
         }
-        self.visit(span, &format!("calls {name}()"), target.into_iter().chain(args))
+        self.host::<()>(span, || format!("calls {name}()"));
+        for operand in target.into_iter().chain(args) {
+            self.lower(operand);
+        }
+        None
     }
 
     fn comprehension(
@@ -89,7 +93,7 @@ impl Checker<'_> {
         variable: &Ast,
         args: &[Ast],
     ) -> Lowered {
-        self.host::<()>(span, format!("calls {name}()"));
+        self.host::<()>(span, || format!("calls {name}()"));
         self.lower(of);
         if let Node::Ident(variable) = &*variable.node {
             self.bound.push(variable.clone());
@@ -109,7 +113,7 @@ impl Checker<'_> {
     fn text(&mut self, ast: &Ast) -> Option<Op> {
         let (op, kind) = self.lower(ast)?;
         if !matches!(kind, Type::Str | Type::Dyn) {
-            self.warn(ast.span, format!("a string is needed, found {}", kind.name()));
+            self.doubt(ast.span, || format!("a string is needed, found {}", kind.name()));
         }
         Some(op)
     }
@@ -123,13 +127,12 @@ impl Checker<'_> {
             Ok(set) => set,
             Err((_, Refused::Invalid(why))) => {
                 self.warn(pattern.span, format!("invalid regular expression: {why}"));
-                return self.host(pattern.span, "has an invalid regular expression");
+                return self.host(pattern.span, || "has an invalid regular expression".to_owned());
             }
             Err((_, Refused::Unsupported(what))) => {
-                return self.host(
-                    pattern.span,
-                    format!("has a regular expression only the host knows: {what}"),
-                );
+                return self.host(pattern.span, || {
+                    format!("has a regular expression only the host knows: {what}")
+                });
             }
         };
         let regex = Regex { pattern: text.as_str().into(), set };
@@ -159,7 +162,7 @@ impl Checker<'_> {
             Conversion::Int => !matches!(kind, Type::Timestamp | Type::Dyn),
         };
         if !native {
-            return self.host(span, format!("calls {name}() of {}", kind.name()));
+            return self.host(span, || format!("calls {name}() of {}", kind.name()));
         }
         let kind = if conversion == Conversion::Str { Type::Str } else { Type::Int };
         Some((Op::Convert(conversion, Box::new(op)), kind))
@@ -169,7 +172,7 @@ impl Checker<'_> {
         match &*of.node {
             Node::Str(text) => match nanoseconds(text) {
                 Some(nanos) => Some((Op::Const(Const::Duration(nanos)), Type::Duration)),
-                None => self.host(span, "calls duration() with an unusual text"),
+                None => self.host(span, || "calls duration() with an unusual text".to_owned()),
             },
             _ => self.visit(span, "calls duration() of a computed text", [of].into_iter()),
         }

@@ -40,6 +40,7 @@ pub(super) struct Checker<'c> {
     pub vocabulary: &'c Vocabulary<'c>,
     pub slots: &'c mut Slots,
     pub warnings: Vec<Problem>,
+    pub doubts: Vec<Problem>,
     /// The first reason why the host must evaluate the expression.
     pub host: Option<(Span, String)>,
     /// Variables of the comprehensions around.
@@ -60,6 +61,7 @@ impl<'c> Checker<'c> {
             vocabulary,
             slots,
             warnings: Vec::new(),
+            doubts: Vec::new(),
             host: None,
             bound: Vec::new(),
             varies: false,
@@ -69,13 +71,23 @@ impl<'c> Checker<'c> {
     }
 
     /// Leaves the expression to the host; the first reason is kept.
-    pub fn host<T>(&mut self, span: Span, reason: impl Into<String>) -> Option<T> {
-        self.host.get_or_insert_with(|| (span, reason.into()));
+    pub fn host<T>(&mut self, span: Span, reason: impl FnOnce() -> String) -> Option<T> {
+        if cfg!(feature = "explain") {
+            self.host.get_or_insert_with(|| (span, reason()));
+        }
         None
     }
 
+    /// Names that nobody knows.
     pub fn warn(&mut self, span: Span, message: String) {
         self.warnings.push(Problem::warning(span, message));
+    }
+
+    /// Types that do not go together.
+    pub fn doubt(&mut self, span: Span, message: impl FnOnce() -> String) {
+        if cfg!(feature = "explain") {
+            self.doubts.push(Problem::warning(span, message()));
+        }
     }
 
     pub fn lower(&mut self, ast: &Ast) -> Lowered {
@@ -85,9 +97,8 @@ impl<'c> Checker<'c> {
             Node::Int(value) => Some((Op::Const(Const::Int(*value)), Type::Int)),
             Node::Uint(value) => Some((Op::Const(Const::Uint(*value)), Type::Uint)),
             Node::Double(Some(value)) => Some((Op::Const(Const::Double(*value)), Type::Double)),
-            Node::Double(None) => {
-                self.host(ast.span, "has a double with more digits than are exact here")
-            }
+            Node::Double(None) => self
+                .host(ast.span, || "has a double with more digits than are exact here".to_owned()),
             Node::Str(text) => Some((Op::Const(Const::Str(text.as_bytes().into())), Type::Str)),
             Node::Bytes(bytes) => {
                 Some((Op::Const(Const::Bytes(bytes.as_slice().into())), Type::Bytes))
@@ -121,7 +132,11 @@ impl<'c> Checker<'c> {
         reason: &str,
         parts: impl Iterator<Item = &'a Ast>,
     ) -> Lowered {
-        self.host::<()>(span, reason);
+        self.host::<()>(span, || reason.to_owned());
+        self.visit_all(&mut parts.into_iter())
+    }
+
+    fn visit_all(&mut self, parts: &mut dyn Iterator<Item = &Ast>) -> Lowered {
         for part in parts {
             self.lower(part);
         }
@@ -131,7 +146,7 @@ impl<'c> Checker<'c> {
     fn bool(&mut self, ast: &Ast, operator: &str) -> Option<Op> {
         let (op, kind) = self.lower(ast)?;
         if !matches!(kind, Type::Bool | Type::Dyn) {
-            self.warn(ast.span, format!("\"{operator}\" needs bool, found {}", kind.name()));
+            self.doubt(ast.span, || format!("\"{operator}\" needs bool, found {}", kind.name()));
         }
         Some(op)
     }
@@ -144,7 +159,7 @@ impl<'c> Checker<'c> {
     fn negation(&mut self, of: &Ast) -> Lowered {
         let (op, kind) = self.lower(of)?;
         if !matches!(kind, Type::Int | Type::Double | Type::Dyn) {
-            self.warn(of.span, format!("\"-\" needs int or double, found {}", kind.name()));
+            self.doubt(of.span, || format!("\"-\" needs int or double, found {}", kind.name()));
         }
         Some((Op::Neg(Box::new(op)), kind))
     }
@@ -172,10 +187,9 @@ impl<'c> Checker<'c> {
         let (needle, kind) = needle?;
         let elements: Vec<(Op, Type)> = elements.into_iter().collect::<Option<_>>()?;
         if !elements.is_empty() && elements.iter().all(|(_, element)| never_equal(kind, *element)) {
-            self.warn(
-                span,
-                format!("\"in\" looks for {} where there is none: always false", kind.name()),
-            );
+            self.doubt(span, || {
+                format!("\"in\" looks for {} where there is none: always false", kind.name())
+            });
         }
         let elements = elements.into_iter().map(|(op, _)| op);
         Some((in_list(needle, elements.collect()), Type::Bool))
@@ -192,16 +206,13 @@ impl<'c> Checker<'c> {
         let arithmetic = arithmetic(operator)?;
         let exotic = [Type::Duration, Type::Timestamp, Type::Dyn];
         if exotic.contains(&first) || exotic.contains(&second) {
-            return self.host(span, format!("calculates with {}", first.name()));
+            return self.host(span, || format!("calculates with {}", first.name()));
         }
         if first != second {
-            let message = format!(
-                "\"{}\" of {} and {} always fails",
-                operator.symbol(),
-                first.name(),
-                second.name()
-            );
-            self.warn(span, message);
+            self.doubt(span, || {
+                let (first, second) = (first.name(), second.name());
+                format!("\"{}\" of {first} and {second} always fails", operator.symbol())
+            });
         }
         Some((Op::Arithmetic(arithmetic, sides), first))
     }
@@ -216,9 +227,9 @@ impl<'c> Checker<'c> {
             Operator::Ne => "is always true",
             _ => "always fails",
         };
-        let message =
-            format!("\"{}\" of {} and {} {fate}", operator.symbol(), left.name(), right.name());
-        self.warn(span, message);
+        self.doubt(span, || {
+            format!("\"{}\" of {} and {} {fate}", operator.symbol(), left.name(), right.name())
+        });
     }
 }
 

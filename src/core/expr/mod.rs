@@ -77,6 +77,7 @@ pub struct Expr {
     kind: Type,
     reads: Vec<Slot>,
     warnings: Vec<Problem>,
+    doubts: Vec<Problem>,
 }
 
 /// Compiles `text`, adding what it reads to `slots`, or reports every syntax error at once.
@@ -135,8 +136,9 @@ fn compile_as(
     if wanted == Wanted::Text {
         lowered = checker.converted(ast.span, program::Conversion::Str, "string", lowered);
     }
-    let check::Checker { host, varies, derived, mut reads, mut warnings, .. } = checker;
+    let check::Checker { host, varies, derived, mut reads, mut warnings, mut doubts, .. } = checker;
     warnings.truncate(limits::MAX_PROBLEMS);
+    doubts.truncate(limits::MAX_PROBLEMS);
     if lowered.is_none() {
         slots.truncate(known);
         reads.clear();
@@ -146,11 +148,11 @@ fn compile_as(
         (Some(_), ..) if derived => Class::Derived,
         (Some(_), ..) => Class::Native,
         (None, Some((span, reason)), _) => Class::Host { span, reason },
-        (None, None, _) => Class::Host { span: ast.span, reason: "is not modelled here".into() },
+        (None, None, _) => Class::Host { span: ast.span, reason: String::new() },
     };
     let kind = lowered.as_ref().map_or(Type::Dyn, |(_, kind)| *kind);
     let program = lowered.map(|(root, _)| Program { root });
-    Ok(Expr { text: text.into(), class, program, kind, reads, warnings })
+    Ok(Expr { text: text.into(), class, program, kind, reads, warnings, doubts })
 }
 
 // === impl Expr ===
@@ -182,9 +184,15 @@ impl Expr {
         self.kind
     }
 
-    /// Findings that do not keep the expression from running.
+    /// Attributes and functions nobody knows, which do not keep the expression from running.
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings
+    }
+
+    /// Types that do not go together. Empty without the crate's feature `explain`, as is the reason of [`Class::Host`]:
+    /// they are for people who write expressions, not for the proxy.
+    pub fn doubts(&self) -> &[Problem] {
+        &self.doubts
     }
 }
 

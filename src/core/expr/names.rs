@@ -16,8 +16,8 @@ type Path<'a> = (&'a str, Vec<&'a str>);
 enum Meaning {
     /// A value the module can read.
     Read(Read, Type),
-    /// Evaluated by the host, and why.
-    Host(String),
+    /// Evaluated by the host: what it reads, and how.
+    Host(&'static str, &'static str),
     /// Known to nobody here.
     Unknown,
 }
@@ -82,7 +82,7 @@ impl Checker<'_> {
 
     fn slot(&mut self, span: Span, read: Read) -> Option<Slot> {
         let Some(slot) = self.slots.intern(read) else {
-            return self.host(span, "reads more values than fit");
+            return self.host(span, || "reads more values than fit".to_owned());
         };
         if !self.reads.contains(&slot) {
             self.reads.push(slot);
@@ -92,7 +92,7 @@ impl Checker<'_> {
 
     fn read(&mut self, span: Span, path: &Path<'_>) -> Option<(Read, Type)> {
         if self.bound.iter().any(|name| name == path.0) {
-            return self.host(span, "uses a comprehension variable");
+            return self.host(span, || "uses a comprehension variable".to_owned());
         }
         match self.meaning(path) {
             Meaning::Read(read, kind) => {
@@ -100,7 +100,7 @@ impl Checker<'_> {
                 self.derived |= !matches!(read.source, Source::Attribute(_));
                 Some((read, kind))
             }
-            Meaning::Host(reason) => self.host(span, reason),
+            Meaning::Host(name, how) => self.host(span, || format!("reads {name}{how}")),
             Meaning::Unknown => self.unknown(span, path),
         }
     }
@@ -119,7 +119,7 @@ impl Checker<'_> {
             return Meaning::Unknown;
         };
         self.varies |= !attribute.fixed;
-        let reason = |what: &str| Meaning::Host(format!("reads {}{what}", attribute.name));
+        let reason = |how| Meaning::Host(attribute.name, how);
         match (value_type(attribute.kind), attribute.kind, rest) {
             (Some(kind), _, []) => Meaning::Read(read(Source::Attribute(id), rest), kind),
             (None, AttributeType::Headers, [name]) => {
@@ -138,18 +138,17 @@ impl Checker<'_> {
         let prefix = format!("{root}.");
         let is_space = ATTRIBUTES.iter().any(|attribute| attribute.name.starts_with(&prefix));
         let Some(field) = fields.first() else {
-            let reason = match is_space {
+            return self.host(span, || match is_space {
                 true => format!("reads {root} as a whole"),
                 false => format!("reads \"{root}\", which is not known here"),
-            };
-            return self.host(span, reason);
+            });
         };
         let name = prefix + field;
         let nearest = hint(&name, ATTRIBUTES.iter().map(|attribute| attribute.name));
         if is_space || !nearest.is_empty() {
             self.warn(span, format!("unknown attribute \"{name}\"{nearest}"));
         }
-        self.host(span, format!("reads \"{name}\", which is not known here"))
+        self.host(span, || format!("reads \"{name}\", which is not known here"))
     }
 }
 

@@ -118,6 +118,11 @@ impl AttributePlan {
         }))
     }
 
+    /// All values, in the order of their indices.
+    pub fn values(&self) -> impl Iterator<Item = &[u8]> {
+        self.values.iter().map(Vec::as_slice)
+    }
+
     /// A value by the index that [`AttributePlan::find`] gave.
     pub fn value(&self, index: usize) -> &[u8] {
         self.values.get(index).map(Vec::as_slice).unwrap_or_default()

@@ -26,11 +26,14 @@ pub fn compile(config: &Config, host: &mut impl Host, warnings: &mut Vec<Diagnos
         Expressions { scope: late, seen: Vec::new(), programs: Vec::new(), conditions: Vec::new() };
     let layouts = layouts(config, &mut expressions, host, warnings);
     let Expressions { scope: late, programs, conditions, .. } = expressions;
-    let published_peers = published_peers(&attributes, &[&programs, &conditions], host);
     let peer_labels = peer_labels(config, [&early, &late]);
     let early_reads = Reads::new(&early.slots, &peer_labels);
     let reads = Reads::new(&late.slots, &peer_labels);
     let groups = group(layouts);
+    // Without metrics of its own, it exchanges for an access logger that counts.
+    let for_others = exchange && groups.is_empty();
+    let for_others = PeersRead { downstream: for_others, upstream: for_others };
+    let published_peers = published_peers(&attributes, &[&programs, &conditions], for_others, host);
     let compiled = Compiled {
         groups: &groups,
         expressions: &programs,
@@ -109,15 +112,16 @@ fn attributes<'n>(
     plans
 }
 
-/// The peers that expressions of the host read, declared.
+/// The peers that expressions of the host read, and those that others do, declared.
 fn published_peers(
     attributes: &[AttributePlan],
     programs: &[&[Bound]],
+    for_others: PeersRead,
     host: &mut impl Host,
 ) -> PeersRead {
     let programs = programs.iter().copied().flatten().map(Bound::publishes);
     let all = attributes.iter().map(AttributePlan::publishes).chain(programs);
-    let read = all.fold(PeersRead::default(), PeersRead::or);
+    let read = all.fold(for_others, PeersRead::or);
     for side in Side::ALL.into_iter().filter(|side| read.reads(*side)) {
         let _ = host.declare(side.key(), Content::Struct);
     }

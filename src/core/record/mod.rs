@@ -1,5 +1,6 @@
 //! Records streams: derived attributes, facts, label sets, metrics. The hot path.
 
+mod entry;
 mod exchange;
 mod health;
 mod scratch;
@@ -20,6 +21,7 @@ use crate::peer::cache::PeerCache;
 use crate::peer::filter_state;
 use crate::plan::{ExchangePlan, Group, MetricPlan, Needs, Plan, Reads, Values};
 use crate::port::{Failed, Host, MetricId, MetricKind, Sink};
+use entry::Entries;
 use exchange::Exchange;
 use health::{Errors, Health, count};
 use scratch::Scratch;
@@ -32,6 +34,8 @@ pub struct Recorder {
     plan: Plan,
     queries: Queries,
     exchange: Option<Exchange>,
+    /// `None` until the first entry of an access log.
+    entries: Option<Entries>,
     /// One table per group of the plan.
     series: Vec<SeriesTable>,
     scratch: Scratch,
@@ -66,6 +70,7 @@ impl Recorder {
         Self {
             queries: Queries::compile(&plan, host),
             exchange,
+            entries: None,
             series: plan.groups.iter().map(|_| SeriesTable::default()).collect(),
             scratch: Scratch::new(),
             health: Health::new(sink),
@@ -84,14 +89,7 @@ impl Recorder {
         if let (Some(exchange), Some(plan)) = (&mut self.exchange, &self.plan.exchange) {
             stream.exchange = Some(exchange.on_request(plan, host, &mut errors));
         }
-        if self.plan.derives_on_request() {
-            self.scratch.begin(&self.plan, stream);
-            let Scratch { facts, ranges, .. } = &mut self.scratch;
-            self.queries.early.fetch(host, facts, ranges);
-            errors.merge(self.publish_peers(stream, host));
-            errors.merge(self.derive(Phase::OnRequest, stream, host));
-            stream.attributes.clone_from(&self.scratch.attributes);
-        }
+        errors.merge(self.derive_as_received(stream, host));
         self.health.tell(errors, sink);
     }
 
@@ -134,10 +132,25 @@ impl Recorder {
         if std::mem::replace(&mut stream.recorded, true) {
             return;
         }
-        self.scratch.begin(&self.plan, stream);
         let mut errors = Errors::default();
+        if stream.kind == Kind::Request && !stream.received {
+            // A filter in front answered, so the headers never passed here: they still are as that filter saw them.
+            errors.merge(self.derive_as_received(stream, host));
+        }
+        self.scratch.begin(&self.plan, stream);
         self.fetch(stream, host);
         errors.merge(self.publish_peers(stream, host));
+        self.finish(stream, errors, host, sink);
+    }
+
+    /// Records a stream of which everything is fetched.
+    fn finish(
+        &mut self,
+        stream: &mut Stream,
+        mut errors: Errors,
+        host: &mut impl Host,
+        sink: &mut impl Sink,
+    ) {
         if stream.kind == Kind::Request {
             errors.merge(self.derive(Phase::AfterResponse, stream, host));
         }
@@ -152,6 +165,21 @@ impl Recorder {
             errors.merge(self.grow(stream, now, sink));
         }
         self.health.tell(errors, sink);
+    }
+
+    /// Evaluates the attributes of the request phase and keeps what came out.
+    fn derive_as_received(&mut self, stream: &mut Stream, host: &mut impl Host) -> Errors {
+        let mut errors = Errors::default();
+        stream.received = true;
+        if self.plan.derives_on_request() {
+            self.scratch.begin(&self.plan, stream);
+            let Scratch { facts, ranges, .. } = &mut self.scratch;
+            self.queries.early.fetch(host, facts, ranges);
+            errors.merge(self.publish_peers(stream, host));
+            errors.merge(self.derive(Phase::OnRequest, stream, host));
+            stream.attributes.clone_from(&self.scratch.attributes);
+        }
+        errors
     }
 
     /// Shows expressions of the host who the peers are, if one reads them.
@@ -177,7 +205,7 @@ impl Recorder {
             Phase::OnRequest => &plan.early_reads,
             Phase::AfterResponse => &plan.reads,
         };
-        let Scratch { facts, ranges, buffer, attributes, .. } = &mut self.scratch;
+        let Scratch { facts, ranges, buffer, attributes, silent, .. } = &mut self.scratch;
         let facts = Facts::new(facts, ranges);
         let (method, path) = (facts.bytes(Fact::Method), facts.bytes(Fact::Path));
         for (index, attribute) in plan.attributes.iter().enumerate() {
@@ -192,6 +220,7 @@ impl Recorder {
                         *slot = Some((index, value));
                     }
                     let name = plan.attribute_names.get(attribute.name);
+                    let name = name.filter(|_| !*silent);
                     let published = name.map(|name| host.publish(name, attribute.value(value)));
                     errors.host_call(published.unwrap_or(Ok(())));
                 }
@@ -365,6 +394,10 @@ impl Queries {
 }
 
 fn query(needs: &Needs, reads: &Reads, host: &mut impl Host) -> Query {
+    query_with(needs, &[], reads, host)
+}
+
+fn query_with(needs: &Needs, also: &[Fact], reads: &Reads, host: &mut impl Host) -> Query {
     let mut slots = Vec::new();
     for slot in &needs.slots {
         if !slots.contains(slot) {
@@ -372,7 +405,7 @@ fn query(needs: &Needs, reads: &Reads, host: &mut impl Host) -> Query {
         }
     }
     let fetched = slots.into_iter().filter_map(|slot| Some((slot, reads.fetch(slot)?)));
-    Query::with_reads(&needs.facts, fetched, host)
+    Query::with_reads(&[&needs.facts, also].concat(), fetched, host)
 }
 
 // === impl Kind ===
@@ -414,7 +447,7 @@ fn evaluate(
     host: &mut impl Host,
 ) -> Errors {
     let mut errors = Errors::default();
-    let Scratch { facts, ranges, buffer, values: found, conditions, attributes } = scratch;
+    let Scratch { facts, ranges, buffer, values: found, conditions, attributes, .. } = scratch;
     let values = values(plan, &plan.reads, stream, Facts::new(facts, ranges), attributes);
     for index in &needs.expressions {
         let Some(bound) = plan.expressions.get(*index) else { continue };

@@ -17,6 +17,8 @@ pub(super) struct Scratch {
     /// Which of the plan's conditions hold.
     pub conditions: Vec<bool>,
     pub attributes: Vec<Outcome>,
+    /// Whether nothing can be published for the stream.
+    pub silent: bool,
 }
 
 // === impl Scratch ===
@@ -30,6 +32,7 @@ impl Scratch {
             values: Vec::new(),
             conditions: Vec::new(),
             attributes: Vec::new(),
+            silent: false,
         }
     }
 
@@ -41,6 +44,7 @@ impl Scratch {
         self.values.resize(plan.expressions.len(), None);
         self.conditions.clear();
         self.conditions.resize(plan.conditions.len(), false);
+        self.silent = false;
         self.attributes.clone_from(&stream.attributes);
         self.attributes.resize(plan.attribute_names.len(), None);
     }

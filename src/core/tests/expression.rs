@@ -53,7 +53,8 @@ fn errors(text: &str, expected: &[&str]) {
 fn warnings(text: &str, expected: &[&str]) {
     let names = names();
     let expr = compile(text, &Vocabulary { derived: &names }, &mut Slots::default()).unwrap();
-    let found: Vec<String> = expr.warnings().iter().map(ToString::to_string).collect();
+    let found = expr.warnings().iter().chain(expr.doubts());
+    let found: Vec<String> = found.map(ToString::to_string).collect();
     assert_eq!(found, expected, "{text}");
 }
 
@@ -385,7 +386,7 @@ mod random {
                     if let Some(program) = expr.program() {
                         let _ = program.eval(&Request(&slots), &mut Vec::new());
                     }
-                    expr.warnings().to_vec()
+                    expr.warnings().iter().chain(expr.doubts()).cloned().collect()
                 }
             };
             for problem in problems {

@@ -138,6 +138,23 @@ fn what_was_derived_on_the_request_is_kept_for_the_log() {
     assert!(stats.labels("istio_requests_total").contains("operation=.=get;.;"));
 }
 
+/// A filter in front that answers by itself leaves only the log: the headers are as that filter saw them.
+#[test]
+fn what_was_never_seen_as_a_request_is_derived_for_the_log() {
+    let (mut host, mut stats) = (ok_request(), Stats::default());
+    host.answers.insert("early".into(), vec![1]);
+    host.answers.insert("after".into(), vec![1]);
+    let config = r#"{"attributes":[
+        {"output_attribute":"late","match":[{"value":"2","condition":"after"}]},
+        {"output_attribute":"op","phase":"ON_REQUEST","match":[{"value":"get","condition":"early"}]}],
+        "metrics":[{"dimensions":{"operation":"op"}}]}"#;
+    let mut recorder = recorder(config, &mut host, &mut stats);
+    recorder.on_log(&mut Stream::default(), &mut host, &mut stats);
+    let both = [("op".to_owned(), "get".to_owned()), ("late".to_owned(), "2".to_owned())];
+    assert_eq!(host.published, both);
+    assert!(stats.labels("istio_requests_total").contains("operation=.=get;.;"));
+}
+
 #[test]
 fn an_error_abandons_one_attribute_and_is_counted() {
     let (mut host, mut stats) = (ok_request(), Stats::default());

@@ -21,6 +21,8 @@ pub struct Script {
     pub node: BTreeMap<String, String>,
     /// Whether a timer rather than a stream has the module called: expressions see no stream.
     pub timer: bool,
+    /// Whether the stream is a connection.
+    pub connection: bool,
     /// Whether a list of facts cannot be evaluated.
     pub lists_fail: bool,
     /// Whether attributes cannot be published.
@@ -67,11 +69,17 @@ impl Script {
     }
 
     fn list(&self, text: &str) -> Option<Vec<u8>> {
+        let unconditional =
+            text.strip_prefix(IS_REQUEST).and_then(|text| text.strip_suffix(" : ''"));
+        let text = unconditional.unwrap_or(text);
         let elements = text.strip_prefix('[')?.strip_suffix(']')?.split(", ");
         let values: Option<Vec<Vec<u8>>> = elements.map(|element| self.answer(element)).collect();
         values.filter(|_| !self.lists_fail).map(|values| encode_list(&values))
     }
 }
+
+/// What asks for facts of requests alone begins with it.
+const IS_REQUEST: &str = "has(request.protocol) ? ";
 
 impl Host for Script {
     fn compile(&mut self, expression: &str) -> Result<ExprId, Refused> {
@@ -88,7 +96,13 @@ impl Host for Script {
             return Err(FAILURE);
         }
         let text = &self.expressions[expression.0 as usize];
-        let value = if text.starts_with('[') { self.list(text) } else { self.answer(text) };
+        let value = match text.strip_prefix("has(request.protocol)") {
+            Some("") => Some(vec![u8::from(!self.connection)]),
+            Some(_) if self.connection => Some(Vec::new()),
+            Some(_) => self.list(text),
+            None if text.starts_with('[') => self.list(text),
+            None => self.answer(text),
+        };
         out.extend(value.ok_or(FAILURE)?);
         Ok(())
     }
