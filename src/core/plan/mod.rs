@@ -3,6 +3,7 @@
 mod attribute;
 mod compile;
 mod exchange;
+mod explain;
 mod layout;
 mod needs;
 mod reads;
@@ -10,6 +11,7 @@ mod reads;
 pub(crate) use attribute::AttributePlan;
 pub use compile::compile;
 pub(crate) use exchange::ExchangePlan;
+pub use explain::{Explained, Place, explain};
 pub(crate) use needs::Needs;
 pub(crate) use reads::{Reads, Values};
 
