@@ -4,7 +4,7 @@ use crate::abi;
 use crate::host::Proxy;
 use crate::mounts::Mounts;
 use hashbrown::HashMap;
-use opmeter_core::{Recorder, Stream};
+use opmeter_core::{Hashing, Recorder, Stream};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -22,7 +22,7 @@ type SharedRecorder = Rc<RefCell<Option<Recorder>>>;
 struct Contexts {
     /// Few, so they are looked through.
     roots: Vec<(u32, SharedRecorder)>,
-    streams: HashMap<u32, Context>,
+    streams: HashMap<u32, Context, Hashing>,
     mounts: Mounts,
 }
 

@@ -2,6 +2,8 @@
 //!
 //! One absent attribute makes a whole CEL list fail, so every expression here guards itself and yields `''` for absent.
 
+use crate::text::cut;
+
 /// One fact about a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fact {
@@ -216,7 +218,7 @@ impl Fact {
             | Fact::RequestBytes
             | Fact::ResponseBytes
             | Fact::ConnectionId => {
-                let (_, value) = self.expression().split_once(" ? ")?;
+                let (_, value) = cut(self.expression(), " ? ")?;
                 value.strip_suffix(" : ''")
             }
             _ => None,

@@ -6,10 +6,10 @@ use super::stream::{Kind, Outcome, Stream};
 use super::{Recorder, keys_by_reporter, query};
 use crate::attribute::{Fact, Facts, Query};
 use crate::config::Phase;
+use crate::expr::Numbers;
 use crate::metric::standard::Occasion;
 use crate::plan::Plan;
 use crate::port::{ExprId, Host, Sink};
-use hashbrown::HashMap;
 
 /// What is asked about an entry.
 #[derive(Debug)]
@@ -27,7 +27,9 @@ struct Published {
     /// Index into [`Plan::attribute_names`].
     name: usize,
     expression: ExprId,
-    outcomes: HashMap<Box<[u8]>, Outcome>,
+    /// Values by their hash, and what each stands for.
+    index: Numbers,
+    outcomes: Vec<(Box<[u8]>, Outcome)>,
 }
 
 /// Tells requests from connections: even a request that could not be read has a protocol.
@@ -132,7 +134,7 @@ impl Entries {
             let value = scratch.buffer.get(start..).unwrap_or_default();
             if read.is_ok() && !value.is_empty() {
                 found = true;
-                let outcome = published.outcomes.get(value).copied().flatten();
+                let outcome = published.outcome(value);
                 if let Some(slot) = scratch.attributes.get_mut(published.name) {
                     *slot = outcome;
                 }
@@ -157,14 +159,33 @@ impl Published {
                 let text =
                     format!("'wasm.{name}' in filter_state ? filter_state['wasm.{name}'] : ''");
                 let Ok(expression) = host.compile(&text) else { continue };
-                all.push(Self { name: attribute.name, expression, outcomes: HashMap::new() });
+                all.push(Self {
+                    name: attribute.name,
+                    expression,
+                    index: Numbers::default(),
+                    outcomes: Vec::new(),
+                });
             }
             if let Some(published) = all.get_mut(place) {
                 for (number, value) in attribute.values().enumerate() {
-                    published.outcomes.entry(value.into()).or_insert(Some((index, number)));
+                    published.add(value, (index, number));
                 }
             }
         }
         all
+    }
+
+    fn add(&mut self, value: &[u8], outcome: (usize, usize)) {
+        if self.outcome(value).is_none() {
+            let hash = self.index.hash(value);
+            self.index.insert(hash, u32::try_from(self.outcomes.len()).unwrap_or(u32::MAX));
+            self.outcomes.push((value.into(), Some(outcome)));
+        }
+    }
+
+    fn outcome(&self, value: &[u8]) -> Outcome {
+        let entry = |number: u32| self.outcomes.get(usize::try_from(number).ok()?);
+        let same = |number: u32| entry(number).is_some_and(|(known, _)| **known == *value);
+        entry(self.index.find(self.index.hash(value), &same)?)?.1
     }
 }
