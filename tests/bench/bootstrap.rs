@@ -61,8 +61,7 @@ fn filter(mount: &Mount) -> Option<Value> {
 fn access_log(mount: &Mount) -> Option<Value> {
     match (&mount.what, mount.place) {
         (What::Wasm { file, config, .. }, Place::Logger) => {
-            let layer =
-                "type.googleapis.com/envoy.extensions.access_loggers.wasm.v3.WasmAccessLog";
+            let layer = "type.googleapis.com/envoy.extensions.access_loggers.wasm.v3.WasmAccessLog";
             let config = wasm(layer, file, config);
             Some(json!({ "name": "envoy.access_loggers.wasm", "typed_config": config }))
         }

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How much is measured.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Effort {
     /// How often all proxies are started anew: two processes of one kind differ by where their memory lies.
     pub generations: usize,
@@ -36,8 +36,8 @@ pub struct Effort {
     pub latency: Duration,
     /// How often memory and start are measured where that is all.
     pub starts: usize,
-    /// Numbers of label sets.
-    pub label_sets: &'static [usize],
+    /// Numbers of label sets, growing.
+    pub label_sets: Vec<usize>,
 }
 
 /// All that comparisons need.
@@ -68,7 +68,7 @@ impl Effort {
             warm_up: Duration::from_millis(300),
             latency: Duration::from_millis(400),
             starts: 1,
-            label_sets: &[10, 20_000],
+            label_sets: vec![10, 20_000],
         }
     }
 
@@ -81,7 +81,7 @@ impl Effort {
             warm_up: Duration::from_millis(1500),
             latency: Duration::from_secs(2),
             starts: 5,
-            label_sets: &[10, 100, 1000, 5000, 20_000],
+            label_sets: vec![10, 100, 1000, 5000, 20_000],
         }
     }
 

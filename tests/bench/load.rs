@@ -141,7 +141,8 @@ impl Client {
 
 impl Connection {
     fn open(port: u16) -> Result<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", port)).context("the proxy does not listen")?;
+        let stream =
+            TcpStream::connect(("127.0.0.1", port)).context("the proxy does not listen")?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Self { stream, answer: Box::new([0; 8192]), len: 0 })

@@ -19,6 +19,8 @@ pub fn describe(bench: &Bench) -> Result<Vec<String>> {
     let version = String::from_utf8_lossy(&version);
     let version = version.split("version:").nth(1).unwrap_or_default().trim();
     let size = std::fs::metadata(&bench.module)?.len();
+    let load = read_to_string("/proc/loadavg")?;
+    let load = load.split_whitespace().next().unwrap_or_default();
     Ok(vec![
         format!(
             "Machine: {}, {count} CPUs, {gigabytes:.0} GB, Linux {}",
@@ -27,6 +29,7 @@ pub fn describe(bench: &Bench) -> Result<Vec<String>> {
         ),
         format!("Envoy: {version}"),
         format!("Module: {size} bytes"),
+        format!("Load average before: {load}"),
     ])
 }
 

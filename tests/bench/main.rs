@@ -52,6 +52,9 @@ struct Options {
     /// Makes all times so many times longer or shorter.
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
+    /// Other numbers of label sets, growing.
+    #[arg(long, value_delimiter = ',')]
+    label_sets: Vec<usize>,
     /// Command line to name in the results.
     #[arg(long, default_value = "opmeter-bench")]
     command: String,
@@ -83,7 +86,10 @@ fn main() -> Result<()> {
         (true, true) => &ALL,
         (true, false) => &QUICK,
     };
-    let effort = if options.full { Effort::full() } else { Effort::quick() };
+    let mut effort = if options.full { Effort::full() } else { Effort::quick() };
+    if !options.label_sets.is_empty() {
+        effort.label_sets = options.label_sets;
+    }
     let folder = tempfile::tempdir()?;
     let module = options.module.canonicalize();
     let module = module.with_context(|| format!("no module {}", options.module.display()))?;

@@ -8,9 +8,7 @@ use serde_json::{Value, json};
 /// What Envoy cannot tell costs it the least that still has the label: constants for what is known of the own workload,
 /// one filter state for each property of the peer.
 pub fn access_logger() -> Value {
-    let histogram = |name: &str, unit: &str, value: &str| {
-        json!({ "stat": stat(name), "unit": unit, "value_format": value })
-    };
+    let histogram = |name: &str, unit: &str, value: &str| json!({ "stat": stat(name), "unit": unit, "value_format": value });
     json!({
         "name": "envoy.access_loggers.stats",
         "typed_config": {

@@ -53,8 +53,10 @@ fn bars(mounts: &Comparison) -> Result<String> {
                 || row.name == "filter"
                 || row.name.starts_with("access logger");
             let colour = if is_ours { OURS } else { OTHERS };
-            let bar = Rectangle::new([(0.0, top - 0.15), (over.middle, top - 0.85)], colour.filled());
-            let range = PathElement::new(vec![(over.low, top - 0.5), (over.high, top - 0.5)], BLACK);
+            let bar =
+                Rectangle::new([(0.0, top - 0.15), (over.middle, top - 0.85)], colour.filled());
+            let range =
+                PathElement::new(vec![(over.low, top - 0.5), (over.high, top - 0.5)], BLACK);
             chart.draw_series([bar])?;
             chart.draw_series([range])?;
             let (x, y) = chart.backend_coord(&(over.high.max(over.middle), top - 0.5));

@@ -102,7 +102,8 @@ impl Proxy {
         while Instant::now() < deadline {
             std::thread::sleep(REST);
             let now = self.cpu()?;
-            if now.saturating_sub(before) < IDLE {
+            // On a busy machine a thread may have work and get no CPU for it.
+            if now.saturating_sub(before) < IDLE && self.sleeps()? {
                 return Ok(());
             }
             before = now;
@@ -120,11 +121,25 @@ impl Proxy {
         let mut nanoseconds = 0;
         for task in std::fs::read_dir(&tasks).with_context(|| self.log())? {
             // A thread may end meanwhile.
-            let Ok(text) = std::fs::read_to_string(task?.path().join("schedstat")) else { continue };
+            let Ok(text) = std::fs::read_to_string(task?.path().join("schedstat")) else {
+                continue;
+            };
             let first = text.split_whitespace().next().context("schedstat is empty")?;
             nanoseconds += first.parse::<u64>()?;
         }
         Ok(Duration::from_nanos(nanoseconds))
+    }
+
+    /// Whether no thread runs or waits for a CPU.
+    fn sleeps(&self) -> Result<bool> {
+        for task in std::fs::read_dir(format!("/proc/{}/task", self.process.id()))? {
+            let stat = std::fs::read_to_string(task?.path().join("stat")).unwrap_or_default();
+            let state = stat.rsplit_once(')').map(|(_, rest)| rest.trim_start());
+            if state.is_some_and(|state| state.starts_with('R')) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Resident memory, in bytes.

@@ -3,7 +3,7 @@
 use crate::bars::{self, Bar};
 use crate::compare::{Comparison, Configuring, Row, Series, Step};
 use crate::plot;
-use crate::sample::median;
+use crate::sample::{Spread, median};
 use anyhow::{Context, Result};
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, Table};
@@ -101,14 +101,15 @@ impl Report {
 const METHOD: &str = "CPU is that of the Envoy process, user and system, per request: one worker, direct response, eight
 connections kept open by one client that always has requests waiting. All proxies of a table run side by side and get slices
 of load in turn; `over none` is the median over the rounds of the difference to no filter in the same round, with the middle
-half of the rounds in brackets. A proxy is only counted in if it counted every request. Envoy's merging of histograms, which
+half of the rounds in brackets (of the CPU itself for no filter: how quiet the machine was). A proxy is only counted in if it counted every request. Envoy's merging of histograms, which
 is the same for whoever defined them, is off.";
 
 const MOUNTS: &str = "Requests of a calling sidecar, peer headers included, to 10,000 paths of one host; two hops: of an
 application to its own sidecar, CPU and memory of both proxies. Latency at 2,000 requests a second, from the moment each was
 due. Memory is resident, after the load.\n\n";
 
-const OPERATIONS: &str = "The host's conditions are a regular expression and a comparison each, evaluated one by one as
+const OPERATIONS: &str =
+    "The host's conditions are a regular expression and a comparison each, evaluated one by one as
 Istio's AttributeGen has it done, by a module that does nothing else.\n\n";
 
 const LABEL_SETS: &str = "Each host of the requests is a label set, of four metrics. No filter gets the same requests.\n\n";
@@ -120,7 +121,8 @@ const PROFILE: &str = "Modules written by hand that each do one part; what is le
 fn of_bars(bars: &[Bar]) -> Table {
     let rows = bars.iter().map(|bar| {
         let (found, limit) = (format!("{:.2} {}", bar.found, bar.unit), bar.limit);
-        let spread = bar.spread.map_or_else(String::new, |s| format!("{:.2} to {:.2}", s.low, s.high));
+        let spread =
+            bar.spread.map_or_else(String::new, |s| format!("{:.2} to {:.2}", s.low, s.high));
         let verdict = if bar.holds() { "PASS" } else { "FAIL" };
         vec![bar.what.clone(), format!("{limit} {}", bar.unit), found, spread, verdict.into()]
     });
@@ -153,7 +155,8 @@ fn of_mounts(mounts: &Comparison) -> Table {
             row.name.clone(),
             format!("{:.1}", middle(&row.cpu)),
             if row.is_baseline {
-                String::new()
+                let cpu = Spread::of(row.cpu.iter().copied());
+                format!("({:.1} to {:.1})", cpu.low, cpu.high)
             } else {
                 format!("{:+.1} ({:.1} to {:.1})", over.middle, over.low, over.high)
             },
@@ -188,7 +191,7 @@ fn of_mounts(mounts: &Comparison) -> Table {
 fn of_curves(what: &str, curves: &[Series]) -> Table {
     let rows = curves.iter().flat_map(|curve| {
         curve.points.iter().map(|point| {
-            let spread = crate::sample::Spread::of(point.over.iter().copied());
+            let spread = Spread::of(point.over.iter().copied());
             vec![
                 curve.name.clone(),
                 point.count.to_string(),
@@ -220,10 +223,7 @@ fn of_steps(steps: &[Step]) -> Table {
     table(["", "µs over none", "middle half of rounds"], rows)
 }
 
-fn table<const N: usize>(
-    header: [&str; N],
-    rows: impl Iterator<Item = Vec<String>>,
-) -> Table {
+fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = Vec<String>>) -> Table {
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN);
     table.set_header(header);

@@ -39,8 +39,7 @@ impl Bench {
     pub fn configuring(&self) -> Result<Configuring> {
         self.phase("configuring");
         let configs = [three(), distinct(OPERATIONS)].map(|config| config.to_string());
-        let mounts =
-            configs.map(|config| self.ours("operations", self.best_place(), config));
+        let mounts = configs.map(|config| self.ours("operations", self.best_place(), config));
         let mut starts = [const { Vec::new() }; 4];
         for repetition in 1..=self.effort.starts.max(3) {
             self.step(&format!("start {repetition} of {}", self.effort.starts.max(3)));

@@ -58,15 +58,15 @@ impl Bench {
     /// When a mount does not work, or does not keep as many series.
     pub fn series(&self) -> Result<Vec<Series>> {
         self.phase("label sets");
-        let counts = self.effort.label_sets;
+        let counts = &self.effort.label_sets;
         let place = self.best_place();
-        let mounts =
-            [Mount::none(1), Mount::native(), self.ours("opmeter", place, PLAIN)];
+        let mounts = [Mount::none(1), Mount::native(), self.ours("opmeter", place, PLAIN)];
         let traffics: Vec<Traffic> = counts.iter().map(|n| Traffic::of_hosts(*n)).collect();
         let few = Traffic::of_hosts(IN_USE);
-        let mut curves: Vec<Series> = ["opmeter", "opmeter, 10 of them in use", "native stats access logger"]
-            .map(|name| Series { name: name.into(), points: Vec::new() })
-            .into();
+        let mut curves: Vec<Series> =
+            ["opmeter", "opmeter, 10 of them in use", "native stats access logger"]
+                .map(|name| Series { name: name.into(), points: Vec::new() })
+                .into();
         for curve in &mut curves {
             curve.points = counts.iter().map(|n| Point { count: *n, over: Vec::new() }).collect();
         }

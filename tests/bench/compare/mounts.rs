@@ -71,8 +71,7 @@ impl Row {
     /// Resident bytes that a second worker adds; `None` when it was not measured.
     pub fn second_worker(&self) -> Option<f64> {
         let two = self.memory_of_two.iter().copied();
-        (!self.memory_of_two.is_empty())
-            .then(|| median(two) - median(self.memory.iter().copied()))
+        (!self.memory_of_two.is_empty()).then(|| median(two) - median(self.memory.iter().copied()))
     }
 }
 
@@ -136,15 +135,9 @@ impl Bench {
         Ok(mounts)
     }
 
-    fn generation(
-        &self,
-        mounts: &[Mount],
-        application: &Traffic,
-        rows: &mut [Row],
-    ) -> Result<()> {
+    fn generation(&self, mounts: &[Mount], application: &Traffic, rows: &mut [Row]) -> Result<()> {
         let effort = &self.effort;
-        let of =
-            |mount: &Mount| if mount.hops == 1 { &self.traffic } else { application };
+        let of = |mount: &Mount| if mount.hops == 1 { &self.traffic } else { application };
         let mut running = Vec::new();
         for (mount, row) in mounts.iter().zip(rows.iter_mut()) {
             let mut started = self.start(mount, of(mount))?;
