@@ -39,8 +39,8 @@ impl Bar {
 /// All bars that the measured parts tell of.
 pub fn judge(report: &Report) -> Vec<Bar> {
     let mut bars = of_mounts(report);
-    if let Some(curves) = &report.series {
-        for curve in curves.iter().filter(|curve| curve.name.starts_with("opmeter")) {
+    if let Some(sets) = &report.series {
+        for curve in sets.curves.iter().filter(|curve| curve.name.starts_with("opmeter")) {
             let what = format!("{} label sets over 10: {}", last(curve), curve.name);
             bars.extend(Bar::ratio(what, 1.1, curve.growth()));
         }

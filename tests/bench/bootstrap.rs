@@ -1,7 +1,7 @@
 //! Bootstraps: one listener that answers everything itself, or hands it to the next proxy.
 
 use crate::load::BODY;
-use crate::mount::{Mount, Place, What};
+use crate::mount::{Mount, Place, Tags, What};
 use crate::native;
 use opmeter_core::metric::standard::HTTP_LABELS;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ pub fn build(mount: &Mount, port: u16, admin: &Path, next: Option<u16>) -> Value
         "admin": { "address": { "pipe": { "path": admin } } },
         // Envoy merges histograms whenever it flushes: its own work, the same for whoever defined them.
         "stats_flush_on_admin": true,
-        "stats_config": { "use_all_default_tags": false, "stats_tags": stats_tags() },
+        "stats_config": { "use_all_default_tags": false, "stats_tags": stats_tags(mount.tags) },
         "static_resources": { "listeners": [listener(mount, port, next)], "clusters": clusters },
     })
 }
@@ -122,12 +122,14 @@ fn node(app: &str) -> Value {
     })
 }
 
-/// As in the bootstraps below `envoy/`: a new series pays for every one of them.
-fn stats_tags() -> Value {
+/// What takes labels out of stat names.
+fn stats_tags(tags: Tags) -> Value {
     let names = HTTP_LABELS.iter().map(|label| label.name()).chain(["request_operation"]);
-    let tags = names.map(|name| {
-        let regex = format!(r"(?:^wasmcustom\.|;\.;)({name}=\.=(.*?);\.;)");
-        json!({ "tag_name": name, "regex": regex })
-    });
-    tags.collect()
+    let regex = |name: &str| match tags {
+        Tags::Nothing => None,
+        Tags::Anchored => Some(format!(r"(?:^wasmcustom\.|;\.;)({name}=\.=(.*?);\.;)")),
+        Tags::Istio => Some(format!(r"({name}=\.=(.*?);\.;)")),
+    };
+    let tag = |name: &str| Some(json!({ "tag_name": name, "regex": regex(name)? }));
+    names.filter_map(tag).collect()
 }

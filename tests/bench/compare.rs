@@ -6,7 +6,7 @@ mod mounts;
 mod profile;
 
 pub use configuring::Configuring;
-pub use curves::Series;
+pub use curves::{LabelSets, Series};
 pub use mounts::{Comparison, Row};
 pub use profile::Step;
 

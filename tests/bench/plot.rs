@@ -23,8 +23,8 @@ pub fn all(report: &Report) -> Result<Vec<(&'static str, String)>> {
     if let Some(series) = &report.operations {
         plots.push(("operations", curves("operations or conditions", series)?));
     }
-    if let Some(series) = &report.series {
-        plots.push(("label-sets", curves("label sets", series)?));
+    if let Some(sets) = &report.series {
+        plots.push(("label-sets", curves("label sets", &sets.curves)?));
     }
     Ok(plots)
 }

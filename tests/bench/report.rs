@@ -1,7 +1,7 @@
 //! Tables for people, in Markdown.
 
 use crate::bars::{self, Bar};
-use crate::compare::{Comparison, Configuring, Row, Series, Step};
+use crate::compare::{Comparison, Configuring, LabelSets, Row, Series, Step};
 use crate::plot;
 use crate::sample::{Spread, median};
 use anyhow::{Context, Result};
@@ -15,7 +15,7 @@ pub struct Report {
     command: String,
     machine: Vec<String>,
     pub mounts: Option<Comparison>,
-    pub series: Option<Vec<Series>>,
+    pub series: Option<LabelSets>,
     pub configuring: Option<Configuring>,
     pub operations: Option<Vec<Series>>,
     pub profile: Option<Vec<Step>>,
@@ -85,8 +85,9 @@ impl Report {
         if let Some(curves) = &self.operations {
             section("Operations", "operations", OPERATIONS, of_curves("operations", curves));
         }
-        if let Some(curves) = &self.series {
-            section("Label sets", "label-sets", LABEL_SETS, of_curves("label sets", curves));
+        if let Some(sets) = &self.series {
+            section("Label sets", "label-sets", LABEL_SETS, of_curves("label sets", &sets.curves));
+            section("New label sets", "", NEW_LABEL_SETS, of_new(sets));
         }
         if let Some(configuring) = &self.configuring {
             section("Configuring", "", CONFIGURING, of_configuring(configuring));
@@ -113,6 +114,10 @@ const OPERATIONS: &str =
 Istio's AttributeGen has it done, by a module that does nothing else.\n\n";
 
 const LABEL_SETS: &str = "Each host of the requests is a label set, of four metrics. No filter gets the same requests.\n\n";
+
+const NEW_LABEL_SETS: &str =
+    "The first request of a label set defines four series, and Envoy applies all regular
+expressions of `stats_tags` to the name of each.\n\n";
 
 const CONFIGURING: &str = "What 10,000 operations cost more than three.\n\n";
 
@@ -201,6 +206,11 @@ fn of_curves(what: &str, curves: &[Series]) -> Table {
         })
     });
     table(["", what, "µs over none", "middle half of rounds"], rows)
+}
+
+fn of_new(sets: &LabelSets) -> Table {
+    let rows = sets.new.iter().map(|new| vec![new.name.clone(), format!("{:.0}", new.cpu)]);
+    table(["", "CPU µs of the first request"], rows)
 }
 
 fn of_configuring(configuring: &Configuring) -> Table {

@@ -48,12 +48,24 @@ impl<'a> Running<'a> {
         Ok(Self { mount, proxies, client })
     }
 
+    /// Sends each request once: CPU of all proxies per request, in microseconds.
+    ///
+    /// # Errors
+    /// When a request is not answered.
+    pub fn once(&mut self, traffic: &Traffic) -> Result<f64> {
+        let before = self.cpu()?;
+        let sent = self.client.send(traffic, traffic.len() as u64);
+        sent.with_context(|| self.name_and_log())?;
+        std::thread::sleep(ASLEEP);
+        Ok((self.cpu()? - before).as_secs_f64() * 1e6 / traffic.len() as f64)
+    }
+
     /// Sends requests until V8 has compiled what it wants to compile and all caches are warm.
     ///
     /// # Errors
     /// When a request is not answered.
     pub fn warm_up(&mut self, traffic: &Traffic, time: Duration) -> Result<()> {
-        self.client.send(traffic, traffic.len() as u64)?;
+        self.once(traffic)?;
         self.client.closed_loop(traffic, time)?;
         self.proxies.iter().try_for_each(Proxy::settle)
     }

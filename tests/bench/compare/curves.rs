@@ -3,7 +3,7 @@
 use super::Bench;
 use crate::config::{PLAIN, conditions, many};
 use crate::hand::Hand;
-use crate::mount::{Mount, Place};
+use crate::mount::{Mount, Place, Tags};
 use crate::running::rounds;
 use crate::sample::{Spread, differences, median, ratios};
 use crate::traffic::Traffic;
@@ -24,6 +24,24 @@ pub struct Series {
     pub points: Vec<Point>,
 }
 
+/// Overheads by the number of label sets, and what new ones cost.
+#[derive(Debug)]
+pub struct LabelSets {
+    pub curves: Vec<Series>,
+    pub new: Vec<NewLabelSet>,
+}
+
+/// The first request of a label set.
+#[derive(Debug)]
+pub struct NewLabelSet {
+    /// Who counts, and what takes labels out of names.
+    pub name: String,
+    /// CPU of that request, microseconds.
+    pub cpu: f64,
+}
+
+/// How many new label sets are measured.
+const NEW: usize = 50;
 /// Numbers of operations of one configuration.
 const OPERATION_COUNTS: [usize; 6] = [3, 10, 100, 1000, 5000, 10_000];
 /// Numbers of conditions that the host evaluates.
@@ -52,15 +70,17 @@ impl Series {
 // === impl Bench ===
 
 impl Bench {
-    /// Overhead against the number of label sets: all of them in use, or ten in use and the others seen before.
+    /// Overhead against the number of label sets: all of them in use, or ten in use and the others seen before. Labels are
+    /// left in the names, or Envoy would take minutes to take 20,000 of them apart; requests after the first do not differ.
     ///
     /// # Errors
     /// When a mount does not work, or does not keep as many series.
-    pub fn series(&self) -> Result<Vec<Series>> {
+    pub fn series(&self) -> Result<LabelSets> {
         self.phase("label sets");
         let counts = &self.effort.label_sets;
         let place = self.best_place();
-        let mounts = [Mount::none(1), Mount::native(), self.ours("opmeter", place, PLAIN)];
+        let mounts = [Mount::none(1), Mount::native(), self.ours("opmeter", place, PLAIN)]
+            .map(|mount| mount.with_tags(Tags::Nothing));
         let traffics: Vec<Traffic> = counts.iter().map(|n| Traffic::of_hosts(*n)).collect();
         let few = Traffic::of_hosts(IN_USE);
         let mut curves: Vec<Series> =
@@ -106,7 +126,30 @@ impl Bench {
                 running.check()?;
             }
         }
-        Ok(curves)
+        Ok(LabelSets { curves, new: self.new_label_sets()? })
+    }
+
+    /// A new series has its name taken apart by every regular expression of the bootstrap.
+    fn new_label_sets(&self) -> Result<Vec<NewLabelSet>> {
+        self.step("new label sets");
+        let traffic = Traffic::of_hosts(NEW);
+        let kinds = [
+            (Tags::Nothing, "no stats_tags"),
+            (Tags::Anchored, "anchored stats_tags"),
+            (Tags::Istio, "stats_tags of Istio's agent"),
+        ];
+        let mut new = Vec::new();
+        for (tags, kind) in kinds {
+            for mount in [Mount::native(), self.ours("opmeter", self.best_place(), PLAIN)] {
+                let mount = mount.with_tags(tags);
+                let mut running = self.start(&mount, &self.traffic)?;
+                running.warm_up(&self.traffic, self.effort.warm_up)?;
+                let cpu = running.once(&traffic)?;
+                running.check()?;
+                new.push(NewLabelSet { name: format!("{}, {kind}", mount.name), cpu });
+            }
+        }
+        Ok(new)
     }
 
     /// Overhead against the number of operations, and of conditions that the host evaluates one by one as Istio's
