@@ -128,6 +128,7 @@ fn stats_tags(tags: Tags) -> Value {
     let regex = |name: &str| match tags {
         Tags::Nothing => None,
         Tags::Anchored => Some(format!(r"(?:^wasmcustom\.|;\.;)({name}=\.=(.*?);\.;)")),
+        Tags::Prefixed => Some(format!(r"^wasmcustom\.(?:.*?;\.;)?({name}=\.=(.*?);\.;)")),
         Tags::Istio => Some(format!(r"({name}=\.=(.*?);\.;)")),
     };
     let tag = |name: &str| Some(json!({ "tag_name": name, "regex": regex(name)? }));

@@ -53,6 +53,8 @@ pub enum Tags {
     Anchored,
     /// As Istio's agent writes them.
     Istio,
+    /// Anchored at the start of the name, by a prefix that Envoy compares before it runs the expression.
+    Prefixed,
 }
 
 // === impl Mount ===

@@ -102,8 +102,8 @@ impl Report {
 const METHOD: &str = "CPU is that of the Envoy process, user and system, per request: one worker, direct response, eight
 connections kept open by one client that always has requests waiting. All proxies of a table run side by side and get slices
 of load in turn; `over none` is the median over the rounds of the difference to no filter in the same round, with the middle
-half of the rounds in brackets (of the CPU itself for no filter: how quiet the machine was). A proxy is only counted in if it counted every request. Envoy's merging of histograms, which
-is the same for whoever defined them, is off.";
+half of the rounds in brackets (of the CPU itself for no filter: how quiet the machine was). A proxy that did not count every
+request ends the run. Envoy's merging of histograms, which is the same for whoever defined them, is off.";
 
 const MOUNTS: &str = "Requests of a calling sidecar, peer headers included, to 10,000 paths of one host; two hops: of an
 application to its own sidecar, CPU and memory of both proxies. Latency at 2,000 requests a second, from the moment each was

@@ -136,6 +136,7 @@ impl Bench {
         let kinds = [
             (Tags::Nothing, "no stats_tags"),
             (Tags::Anchored, "anchored stats_tags"),
+            (Tags::Prefixed, "stats_tags with a prefix"),
             (Tags::Istio, "stats_tags of Istio's agent"),
         ];
         let mut new = Vec::new();
