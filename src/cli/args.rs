@@ -7,6 +7,10 @@ use std::path::PathBuf;
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::examples;
+use crate::generate::{CompletionsArgs, ManArgs};
+use crate::lint::LintArgs;
+
 /// Linux answers on all of 127.0.0.0/8, so each sidecar gets an address and both keep Istio's ports. Elsewhere only 127.0.0.1
 /// is there, and the server's ports move up.
 const SERVER_ADDRESS: &str = if cfg!(target_os = "linux") { "127.0.0.2" } else { "127.0.0.1" };
@@ -14,7 +18,8 @@ const SERVER_SHIFT: u16 = if cfg!(target_os = "linux") { 0 } else { 100 };
 
 /// Per-operation Istio metrics for any Envoy.
 #[derive(Debug, Parser)]
-#[command(name = "opmeter", version, arg_required_else_help = true)]
+#[command(name = "opmeter", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(after_help = examples::ALL)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -23,7 +28,17 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Start a sample mesh of two real Envoys, send traffic through it and show the metrics
+    #[command(after_help = examples::RUN)]
     Run(RunArgs),
+    /// Find what is wrong with configurations and manifests before a proxy gets them
+    #[command(after_help = examples::LINT)]
+    Lint(LintArgs),
+    /// Print a script that completes this command's words in a shell
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions(CompletionsArgs),
+    /// Write the manual pages
+    #[command(after_help = examples::MAN)]
+    Man(ManArgs),
     /// Replace this process by a program that ends with its parent
     #[command(hide = true)]
     Guard(GuardArgs),

@@ -1,12 +1,23 @@
 //! The command line of opmeter.
 //!
-//! Exit status: 0 when the command did what it was asked, 1 when it could not (one sentence on stderr says why), 2 for wrong usage,
-//! 130 when it was interrupted before it was done.
+//! Exit status: 0 when the command did what it was asked and found nothing, 1 when it has findings, 2 for wrong usage or when it
+//! could not do it (one sentence on stderr says why), 130 when it was interrupted before it was done.
 #![forbid(unsafe_code)]
 
 mod args;
+mod documents;
+mod examples;
+mod expression;
+mod finding;
+mod generate;
 mod guard;
+mod lint;
+mod offline;
 mod run;
+#[allow(dead_code, unused_imports)]
+mod telemetry;
+mod text;
+mod version;
 
 use std::process::ExitCode;
 
@@ -14,13 +25,18 @@ use clap::Parser;
 
 use args::{Cli, Command};
 
+const FAILED: u8 = 2;
+
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
+        Command::Lint(args) => lint::run(&args),
+        Command::Completions(args) => generate::completions(&args),
+        Command::Man(args) => generate::man(&args),
         Command::Guard(args) => guard::exec(&args),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("opmeter: {error:#}");
-        ExitCode::FAILURE
+        ExitCode::from(FAILED)
     })
 }

@@ -3,12 +3,14 @@
 mod attribute;
 mod compile;
 mod exchange;
+mod families;
 mod layout;
 mod needs;
 
 pub(crate) use attribute::AttributePlan;
 pub use compile::compile;
 pub(crate) use exchange::ExchangePlan;
+pub use families::Family;
 
 use crate::attribute::Fact;
 use crate::config::Phase;

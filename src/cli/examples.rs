@@ -1,0 +1,34 @@
+//! What is shown below the help of each command.
+
+/// Below the list of commands.
+pub const ALL: &str = "\
+Exit status: 0 nothing found, 1 findings, 2 wrong usage or a file or address that cannot be read.
+Colours are used on a terminal only; NO_COLOR=1 turns them off.";
+
+/// `run`.
+pub const RUN: &str = "\
+Examples:
+  opmeter run --envoy /usr/bin/envoy --once
+  opmeter run --envoy /usr/bin/envoy --mtls --rounds 100";
+
+/// `lint`.
+pub const LINT: &str = "\
+Examples:
+  opmeter lint opmeter.json
+  opmeter lint wasmplugin.yaml telemetry.yaml deployment.yaml
+  kubectl get wasmplugins,envoyfilters,telemetries -A -o yaml | opmeter lint -
+  opmeter lint --format json envoy/*.yaml | jq -r '.findings[].rule'
+  opmeter lint --allow unbounded,native-also-on wasmplugin.yaml";
+
+/// `completions`.
+pub const COMPLETIONS: &str = "\
+Examples:
+  opmeter completions bash > ~/.local/share/bash-completion/completions/opmeter
+  opmeter completions zsh > ~/.zfunc/_opmeter
+  opmeter completions fish > ~/.config/fish/completions/opmeter.fish";
+
+/// `man`.
+pub const MAN: &str = "\
+Examples:
+  opmeter man /usr/local/share/man/man1
+  opmeter man . && man ./opmeter-lint.1";
