@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::budget::BudgetArgs;
 use crate::examples;
 use crate::generate::{CompletionsArgs, ManArgs};
 use crate::lint::LintArgs;
+use crate::openapi::OpenapiArgs;
 
 /// Linux answers on all of 127.0.0.0/8, so each sidecar gets an address and both keep Istio's ports. Elsewhere only 127.0.0.1
 /// is there, and the server's ports move up.
@@ -33,6 +35,12 @@ pub enum Command {
     /// Find what is wrong with configurations and manifests before a proxy gets them
     #[command(after_help = examples::LINT)]
     Lint(LintArgs),
+    /// Turn API descriptions into operations: OpenAPI documents, protobuf descriptor sets
+    #[command(after_help = examples::OPENAPI)]
+    Openapi(OpenapiArgs),
+    /// Tell what a configuration costs: series and bytes per proxy, and in Prometheus
+    #[command(after_help = examples::BUDGET)]
+    Budget(BudgetArgs),
     /// Print a script that completes this command's words in a shell
     #[command(after_help = examples::COMPLETIONS)]
     Completions(CompletionsArgs),

@@ -32,3 +32,23 @@ pub const MAN: &str = "\
 Examples:
   opmeter man /usr/local/share/man/man1
   opmeter man . && man ./opmeter-lint.1";
+
+/// `openapi`.
+pub const OPENAPI: &str = "\
+Examples:
+  opmeter openapi petstore.yaml
+  opmeter openapi --print json petstore.yaml users.json > opmeter.json
+  protoc -o shop.binpb shop.proto && opmeter openapi shop.binpb
+  opmeter openapi --peers 20 --format json petstore.yaml | jq .cost.series
+
+Exit status 1 tells that two descriptions stand for the same requests under different names.";
+
+/// `budget`.
+pub const BUDGET: &str = "\
+Examples:
+  opmeter budget opmeter.json --peers 20 --proxies 500
+  opmeter budget envoy/server-sidecar.yaml --codes 5
+  opmeter budget wasmplugin.yaml --values tenant=40 --format json
+
+The numbers are upper bounds: every peer calls every operation and gets every code. Bytes of Envoy were measured on
+Envoy 1.40 with one worker; each further worker that sees a histogram adds to it.";

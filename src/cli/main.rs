@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod budget;
 mod documents;
 mod examples;
 mod expression;
@@ -13,7 +14,9 @@ mod generate;
 mod guard;
 mod lint;
 mod offline;
+mod openapi;
 mod run;
+mod table;
 #[allow(dead_code, unused_imports)]
 mod telemetry;
 mod text;
@@ -31,6 +34,8 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Lint(args) => lint::run(&args),
+        Command::Openapi(args) => openapi::run(&args),
+        Command::Budget(args) => budget::run(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),
         Command::Guard(args) => guard::exec(&args),

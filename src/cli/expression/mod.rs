@@ -6,7 +6,7 @@ mod imply;
 mod read;
 
 pub use imply::{covers, is_always};
-pub use read::{Read, reads, roots};
+pub use read::{Read, path, reads, roots};
 
 use std::panic::{self, catch_unwind};
 use std::sync::{Mutex, PoisonError};

@@ -3,7 +3,7 @@
 mod report;
 mod rule;
 
-pub use report::{Format, report};
+pub use report::{Format, report, text};
 pub use rule::Rule;
 
 use std::ops::Range;

@@ -12,6 +12,8 @@ mod tags;
 mod telemetry;
 mod wasm_plugin;
 
+pub use configuration::accepted;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
