@@ -12,6 +12,7 @@ use crate::examples;
 use crate::generate::{CompletionsArgs, ManArgs};
 use crate::lint::LintArgs;
 use crate::openapi::OpenapiArgs;
+use crate::schema::SchemaArgs;
 
 /// Linux answers on all of 127.0.0.0/8, so each sidecar gets an address and both keep Istio's ports. Elsewhere only 127.0.0.1
 /// is there, and the server's ports move up.
@@ -41,6 +42,9 @@ pub enum Command {
     /// Tell what a configuration costs: series and bytes per proxy, and in Prometheus
     #[command(after_help = examples::BUDGET)]
     Budget(BudgetArgs),
+    /// Print the JSON Schema of the configuration, for editors
+    #[command(after_help = examples::SCHEMA)]
+    Schema(SchemaArgs),
     /// Print a script that completes this command's words in a shell
     #[command(after_help = examples::COMPLETIONS)]
     Completions(CompletionsArgs),

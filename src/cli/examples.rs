@@ -52,3 +52,14 @@ Examples:
 
 The numbers are upper bounds: every peer calls every operation and gets every code. Bytes of Envoy were measured on
 Envoy 1.40 with one worker; each further worker that sees a histogram adds to it.";
+
+/// `schema`.
+pub const SCHEMA: &str = "\
+Examples:
+  opmeter schema > opmeter.schema.json
+  opmeter schema project > opmeter-yaml.schema.json
+
+An editor completes and checks with it: in YAML, a first line
+  # yaml-language-server: $schema=./opmeter-yaml.schema.json
+and in VS Code's settings for JSON
+  \"json.schemas\": [{\"fileMatch\": [\"opmeter.json\"], \"url\": \"./opmeter.schema.json\"}]";

@@ -16,6 +16,7 @@ mod lint;
 mod offline;
 mod openapi;
 mod run;
+mod schema;
 mod table;
 #[allow(dead_code, unused_imports)]
 mod telemetry;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Lint(args) => lint::run(&args),
         Command::Openapi(args) => openapi::run(&args),
         Command::Budget(args) => budget::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),
         Command::Guard(args) => guard::exec(&args),

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use command::opmeter;
 
-const COMMANDS: &[&str] = &["run", "lint", "openapi", "budget", "completions", "man"];
+const COMMANDS: &[&str] = &["run", "lint", "openapi", "budget", "schema", "completions", "man"];
 
 fn here() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
