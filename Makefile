@@ -1,7 +1,7 @@
 # opmeter: per-operation Istio metrics for any Envoy. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build envoy-path test check unit wasm-test price deny clean
+.PHONY: help run build envoy-path test check unit wasm-test manifests price deny clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ unit: ## All tests of the workspace, with the built module and a real Envoy
 
 wasm-test: ## The core's tests on WebAssembly, under Node
 	@make/wasm-test.sh
+
+manifests: ## Make istio-manifests/ again from its opmeter.yaml files
+	@make/manifests.sh
 
 price: build ## What the module costs a real Envoy: start-up and CPU per request, next to none
 	@make/price.sh

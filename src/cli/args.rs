@@ -12,6 +12,7 @@ use crate::examples;
 use crate::generate::{CompletionsArgs, ManArgs};
 use crate::lint::LintArgs;
 use crate::openapi::OpenapiArgs;
+use crate::render::RenderArgs;
 use crate::schema::SchemaArgs;
 
 /// Linux answers on all of 127.0.0.0/8, so each sidecar gets an address and both keep Istio's ports. Elsewhere only 127.0.0.1
@@ -36,6 +37,9 @@ pub enum Command {
     /// Find what is wrong with configurations and manifests before a proxy gets them
     #[command(after_help = examples::LINT)]
     Lint(LintArgs),
+    /// Make manifests and bootstraps from one small file; or tell what Telemetry resources come to
+    #[command(after_help = examples::RENDER)]
+    Render(RenderArgs),
     /// Turn API descriptions into operations: OpenAPI documents, protobuf descriptor sets
     #[command(after_help = examples::OPENAPI)]
     Openapi(OpenapiArgs),

@@ -63,3 +63,20 @@ An editor completes and checks with it: in YAML, a first line
   # yaml-language-server: $schema=./opmeter-yaml.schema.json
 and in VS Code's settings for JSON
   \"json.schemas\": [{\"fileMatch\": [\"opmeter.json\"], \"url\": \"./opmeter.schema.json\"}]";
+
+/// `render`.
+pub const RENDER: &str = "\
+opmeter.yaml, in short:
+  attributes:
+  - output_attribute: istio_operation_id
+    operations:
+    - {method: GET, path: /items/{id}, value: get_item}
+  dimensions: {request_operation: istio_operation_id}
+  where: {side: inbound, selector: {app: ratings}, deployment: ratings-v1}
+
+Examples:
+  opmeter render opmeter.yaml | kubectl apply --dry-run=server -f -
+  opmeter render --as envoy-filter --only plugin opmeter.yaml
+  opmeter render --as bootstrap opmeter.yaml > envoy.yaml
+  opmeter render --istio-version 1.17 opmeter.yaml
+  opmeter render --for shop --labels app=ratings root.yaml shop.yaml";

@@ -15,10 +15,10 @@ mod guard;
 mod lint;
 mod offline;
 mod openapi;
+mod render;
 mod run;
 mod schema;
 mod table;
-#[allow(dead_code, unused_imports)]
 mod telemetry;
 mod text;
 mod version;
@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Command::Lint(args) => lint::run(&args),
         Command::Openapi(args) => openapi::run(&args),
         Command::Budget(args) => budget::run(&args),
+        Command::Render(args) => render::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),

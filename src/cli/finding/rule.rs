@@ -71,7 +71,7 @@ impl Rule {
             }
             Rule::TagClash => "Envoy applies every tag to the name as the ones before have left it",
             Rule::Buckets => {
-                "Envoy's default bounds are not Istio's, and those for `istio` do not reach names that begin with `wasmcustom`"
+                "bounds for `istio` do not reach names that begin with `wasmcustom`, which keep Envoy's default ones"
             }
             Rule::NativeAlsoOn => {
                 "both emit istio_requests_total, so every request is counted twice"

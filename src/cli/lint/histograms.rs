@@ -40,19 +40,18 @@ fn bootstrap(document: &Document, scene: &Scene, findings: &mut Vec<Finding>) {
         .and_then(|config| config.either(["histogram_bucket_settings", "histogramBucketSettings"]))
         .map(Node::items)
         .unwrap_or_default();
-    let reached = settings.iter().any(|setting| {
-        let Some(matcher) = setting.get("match") else { return false };
-        let prefix = matcher.get("prefix").and_then(Node::text);
-        prefix.is_some_and(|prefix| {
-            "wasmcustom.".starts_with(prefix) || prefix.starts_with("wasmcustom")
-        }) || matcher.entries().iter().any(|entry| entry.key != "prefix")
+    let prefixes: Vec<&str> =
+        settings.iter().filter_map(|setting| setting.text_at(&["match", "prefix"])).collect();
+    let istio = settings.iter().find(|setting| {
+        let prefix = setting.text_at(&["match", "prefix"]);
+        prefix.is_some_and(|prefix| prefix.starts_with("istio"))
     });
-    if !reached {
-        let span = config.map_or(&plugin.anchor, |config| &config.span);
+    let reached = prefixes.iter().any(|prefix| "wasmcustom.".starts_with(prefix));
+    if let Some(istio) = istio.filter(|_| !reached) {
         let message = "no bounds for the histograms of the plugin";
         findings.push(
-            Finding::warning(Rule::Buckets, &document.source, span, message)
-                .fix("add histogram_bucket_settings with match: {prefix: wasmcustom}"),
+            Finding::warning(Rule::Buckets, &plugin.source, &istio.span, message)
+                .fix("add the same bounds with match: {prefix: wasmcustom}"),
         );
     }
 }

@@ -13,6 +13,7 @@ mod telemetry;
 mod wasm_plugin;
 
 pub use configuration::accepted;
+pub use tags::expression as tag_expression;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -8,6 +8,15 @@ use crate::documents::Plugin;
 use crate::expression::{Expression, covers, is_always};
 use crate::finding::{Finding, Rule};
 
+/// Labels of Istio's metrics in older releases: configurations that remove them say what they mean.
+const FORMER: [&str; 5] = [
+    "destination_namespace",
+    "destination_port",
+    "request_host",
+    "request_operation",
+    "source_namespace",
+];
+
 /// Unreachable conditions and operations, overridden dimensions, labels to remove that are not there.
 pub fn check(plugin: &Plugin, accepted: &Accepted, findings: &mut Vec<Finding>) {
     for (i, attribute) in accepted.config.attributes.iter().enumerate() {
@@ -93,7 +102,7 @@ fn missing_labels(plugin: &Plugin, i: usize, entries: &[Override], findings: &mu
     let standard: Vec<&str> = standard::HTTP_LABELS.iter().map(|label| label.name()).collect();
     for (j, label) in entry.tags_to_remove.iter().enumerate() {
         let set = entries[..i].iter().any(|e| e.dimensions.iter().any(|(name, _)| name == label));
-        if set || standard.contains(&label.as_str()) {
+        if set || standard.contains(&label.as_str()) || FORMER.contains(&label.as_str()) {
             continue;
         }
         let hint = opmeter_core::diag::nearest(label, standard.iter().copied());

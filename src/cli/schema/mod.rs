@@ -3,7 +3,7 @@
 mod configuration;
 mod project;
 
-pub use project::{Module, Project, Side, Stats, Where};
+pub use project::{Project, Side, Stats};
 
 use std::process::ExitCode;
 

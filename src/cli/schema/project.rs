@@ -11,7 +11,7 @@ use super::configuration::Configuration;
 /// What `opmeter render` reads. Beside the fields here every field of the plugin configuration may stand: `attributes`,
 /// `definitions`, `metrics`, `metadata_exchange` and so on.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[schemars(title = "opmeter.yaml")]
+#[schemars(title = "opmeter.yaml", extend("additionalProperties" = false))]
 pub struct Project {
     /// Name of the resources.
     #[serde(default = "default_name")]

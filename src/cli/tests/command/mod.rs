@@ -1,6 +1,8 @@
 //! The command as a process.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod envoy;
+
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
