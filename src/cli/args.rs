@@ -8,12 +8,14 @@ use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::budget::BudgetArgs;
+use crate::doctor::DoctorArgs;
 use crate::examples;
 use crate::generate::{CompletionsArgs, ManArgs};
 use crate::lint::LintArgs;
 use crate::openapi::OpenapiArgs;
 use crate::render::RenderArgs;
 use crate::schema::SchemaArgs;
+use crate::top::{ScrapeArgs, TopArgs};
 
 /// Linux answers on all of 127.0.0.0/8, so each sidecar gets an address and both keep Istio's ports. Elsewhere only 127.0.0.1
 /// is there, and the server's ports move up.
@@ -46,6 +48,15 @@ pub enum Command {
     /// Tell what a configuration costs: series and bytes per proxy, and in Prometheus
     #[command(after_help = examples::BUDGET)]
     Budget(BudgetArgs),
+    /// Show the operations of running proxies once
+    #[command(after_help = examples::SCRAPE)]
+    Scrape(ScrapeArgs),
+    /// Show the operations of running proxies live: rates, errors, durations
+    #[command(after_help = examples::TOP)]
+    Top(TopArgs),
+    /// Tell why a running proxy has no metrics, or others than it should
+    #[command(after_help = examples::DOCTOR)]
+    Doctor(DoctorArgs),
     /// Print the JSON Schema of the configuration, for editors
     #[command(after_help = examples::SCHEMA)]
     Schema(SchemaArgs),

@@ -80,3 +80,25 @@ Examples:
   opmeter render --as bootstrap opmeter.yaml > envoy.yaml
   opmeter render --istio-version 1.17 opmeter.yaml
   opmeter render --for shop --labels app=ratings root.yaml shop.yaml";
+
+/// `scrape`.
+pub const SCRAPE: &str = "\
+Examples:
+  opmeter scrape 127.0.0.1:15090
+  opmeter scrape --by destination_service_name,response_code 127.0.0.1:15090
+  opmeter scrape --sort p99 --format json 127.0.0.1:15090 127.0.0.2:15090";
+
+/// `top`.
+pub const TOP: &str = "\
+Examples:
+  opmeter top 127.0.0.1:15090
+  opmeter top --filter items --interval 1 127.0.0.1:15090 127.0.0.2:15090
+  kubectl port-forward deploy/ratings-v1 15090 & opmeter top localhost
+  opmeter top --count 3 127.0.0.1:15090 | tee rates.txt";
+
+/// `doctor`.
+pub const DOCTOR: &str = "\
+Examples:
+  opmeter doctor
+  opmeter doctor 127.0.0.1:15000 --format json
+  kubectl port-forward deploy/ratings-v1 15000 & opmeter doctor localhost:15000";

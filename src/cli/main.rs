@@ -6,6 +6,7 @@
 
 mod args;
 mod budget;
+mod doctor;
 mod documents;
 mod examples;
 mod expression;
@@ -21,6 +22,7 @@ mod schema;
 mod table;
 mod telemetry;
 mod text;
+mod top;
 mod version;
 
 use std::process::ExitCode;
@@ -39,6 +41,9 @@ fn main() -> ExitCode {
         Command::Budget(args) => budget::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Scrape(args) => top::scrape(&args),
+        Command::Top(args) => top::top(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),
         Command::Guard(args) => guard::exec(&args),

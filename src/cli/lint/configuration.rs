@@ -64,7 +64,7 @@ fn finding(plugin: &Plugin, problem: &Diagnostic) -> Finding {
         None => finding,
     };
     let finding = Finding { severity: problem.severity, ..finding };
-    finding.at(&problem.path).fix(fix(problem))
+    finding.at(&problem.path).fix(advice(problem))
 }
 
 fn span(plugin: &Plugin, problem: &Diagnostic) -> Range<usize> {
@@ -110,7 +110,7 @@ fn expression_problem(plugin: &Plugin, problem: &Diagnostic) -> Option<String> {
 }
 
 /// What to write instead, as far as the message tells.
-fn fix(problem: &Diagnostic) -> String {
+pub fn advice(problem: &Diagnostic) -> String {
     let message = &problem.message;
     let meant = message.split_once("(did you mean ").and_then(|(_, rest)| rest.split_once("?)"));
     if let Some((name, _)) = meant {

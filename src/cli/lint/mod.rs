@@ -12,7 +12,7 @@ mod tags;
 mod telemetry;
 mod wasm_plugin;
 
-pub use configuration::accepted;
+pub use configuration::{accepted, advice};
 pub use tags::expression as tag_expression;
 
 use std::path::PathBuf;

@@ -9,6 +9,7 @@ use opmeter_core::{Diagnostic, config, configure};
 use serde_json::{Map, Value};
 
 use crate::finding::{Finding, Rule};
+use crate::lint::advice;
 use crate::offline::Offline;
 use crate::schema::{Project, Side};
 use crate::text::{Node, Source, parse};
@@ -133,5 +134,5 @@ fn told(source: &Rc<Source>, node: &Node, problem: &Diagnostic) -> Finding {
     Finding::error(Rule::Refused, source, &span, &problem.message)
         .at(&problem.path)
         .why("the module refuses it or leaves it out")
-        .fix("change or remove it")
+        .fix(advice(problem))
 }

@@ -6,8 +6,18 @@ use std::path::Path;
 
 use command::opmeter;
 
-const COMMANDS: &[&str] =
-    &["run", "lint", "render", "openapi", "budget", "schema", "completions", "man"];
+const COMMANDS: &[&str] = &[
+    "run",
+    "lint",
+    "render",
+    "openapi",
+    "budget",
+    "schema",
+    "scrape",
+    "top",
+    "completions",
+    "man",
+];
 
 fn here() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
