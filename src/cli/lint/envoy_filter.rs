@@ -29,11 +29,11 @@ fn order(document: &Document, patch: &Node, scene: &Scene, findings: &mut Vec<Fi
     let Some(operation) = patch.down(&["patch", "operation"]) else { return };
     let beside =
         patch.text_at(&["match", "listener", "filterChain", "filter", "subFilter", "name"]);
-    let late = match (operation.text(), beside) {
-        (Some("INSERT_BEFORE"), Some("envoy.filters.http.router")) => true,
-        (Some("INSERT_AFTER"), Some("istio.stats" | "envoy.filters.http.istio_stats")) => true,
-        _ => false,
-    };
+    let late = matches!(
+        (operation.text(), beside),
+        (Some("INSERT_BEFORE"), Some("envoy.filters.http.router"))
+            | (Some("INSERT_AFTER"), Some("istio.stats" | "envoy.filters.http.istio_stats"))
+    );
     let Some(value) = patch.down(&["patch", "value"]).filter(|_| late) else { return };
     let mut plugins = scene.plugins.iter().filter(|plugin| {
         std::rc::Rc::ptr_eq(&plugin.source, &document.source)

@@ -113,9 +113,12 @@ fn of_tag(telemetry: &Telemetry, tag: &TagChange, scene: &Scene, findings: &mut 
     }
 }
 
+/// What only one resource can be for: a namespace, and labels of workloads in it.
+type Place<'t> = (&'t str, Option<&'t [(String, String)]>);
+
 /// Istio takes the oldest resource without a selector per namespace, and one per workload (IST0159).
 fn duplicates(scene: &Scene, findings: &mut Vec<Finding>) {
-    let mut seen: BTreeMap<(&str, Option<&[(String, String)]>), &Telemetry> = BTreeMap::new();
+    let mut seen: BTreeMap<Place<'_>, &Telemetry> = BTreeMap::new();
     for telemetry in scene.telemetries.iter().filter(|t| t.targets.is_empty()) {
         let selector = telemetry.selects.then_some(telemetry.selector.as_slice());
         match seen.get(&(telemetry.namespace.as_str(), selector)) {
