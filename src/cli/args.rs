@@ -10,6 +10,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use crate::budget::BudgetArgs;
 use crate::doctor::DoctorArgs;
 use crate::examples;
+use crate::explain::ExplainArgs;
 use crate::generate::{CompletionsArgs, ManArgs};
 use crate::lint::LintArgs;
 use crate::openapi::OpenapiArgs;
@@ -39,6 +40,9 @@ pub enum Command {
     /// Find what is wrong with configurations and manifests before a proxy gets them
     #[command(after_help = examples::LINT)]
     Lint(LintArgs),
+    /// Tell what becomes of one request: its operation and why, every label, the metrics
+    #[command(after_help = examples::EXPLAIN)]
+    Explain(ExplainArgs),
     /// Make manifests and bootstraps from one small file; or tell what Telemetry resources come to
     #[command(after_help = examples::RENDER)]
     Render(RenderArgs),

@@ -102,3 +102,11 @@ Examples:
   opmeter doctor
   opmeter doctor 127.0.0.1:15000 --format json
   kubectl port-forward deploy/ratings-v1 15000 & opmeter doctor localhost:15000";
+
+/// `explain`.
+pub const EXPLAIN: &str = "\
+Examples:
+  opmeter explain opmeter.json GET /items/7
+  opmeter explain envoy/server-sidecar.yaml POST /items --status 503 -H 'host: ratings'
+  opmeter explain opmeter.json GET / --side outbound --peer workload=reviews-v1,app=reviews
+  opmeter explain opmeter.json GET /items --format json | jq -r '.series[].prometheus'";

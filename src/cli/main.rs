@@ -9,6 +9,7 @@ mod budget;
 mod doctor;
 mod documents;
 mod examples;
+mod explain;
 mod expression;
 mod finding;
 mod generate;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Command::Lint(args) => lint::run(&args),
         Command::Openapi(args) => openapi::run(&args),
         Command::Budget(args) => budget::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Scrape(args) => top::scrape(&args),

@@ -8,11 +8,11 @@ mod read;
 pub use imply::{covers, is_always};
 pub use read::{Read, path, reads, roots};
 
-use std::panic::{self, catch_unwind};
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
 use cel::common::ast::Expr;
-use cel::{Env, Program};
+use cel::{Context, Env, Program};
 
 /// Functions that Envoy's CEL has beyond operators; all others are refused when an expression is created.
 const FUNCTIONS: &[&str] = &[
@@ -94,6 +94,11 @@ impl Expression {
             Some(name) => Err(format!("Envoy has no function \"{name}\"")),
             None => Ok(Self(program)),
         }
+    }
+
+    /// Its value; `None` when it has none.
+    pub fn evaluate(&self, context: &Context<'_, '_>) -> Option<cel::Value> {
+        quietly(AssertUnwindSafe(|| self.0.execute(context))).and_then(Result::ok)
     }
 
     /// Its syntax tree.

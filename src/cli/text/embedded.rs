@@ -130,7 +130,7 @@ mod tests {
 
     /// The inner value of the key `k` of a text in the key `value`, as the file has it.
     #[track_caller]
-    fn seen<'f>(file: &'f str) -> &'f str {
+    fn seen(file: &str) -> &str {
         let node = parse(file).unwrap().remove(0);
         let inner = embedded(node.get("value").unwrap(), file).unwrap().parse().unwrap().unwrap();
         &file[inner.get("k").unwrap().span.clone()]
