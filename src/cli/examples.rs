@@ -58,6 +58,7 @@ pub const SCHEMA: &str = "\
 Examples:
   opmeter schema > opmeter.schema.json
   opmeter schema project > opmeter-yaml.schema.json
+  opmeter schema --markdown > reference.md
 
 An editor completes and checks with it: in YAML, a first line
   # yaml-language-server: $schema=./opmeter-yaml.schema.json

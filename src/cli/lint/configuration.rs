@@ -10,7 +10,7 @@ use crate::documents::Plugin;
 use crate::expression::Expression;
 use crate::finding::{Finding, Rule};
 use crate::offline::Offline;
-use crate::text::{Position, offset};
+use crate::text::{Position, embedded, offset};
 
 /// Everything known about a configuration that was accepted.
 #[derive(Debug)]
@@ -59,8 +59,12 @@ fn finding(plugin: &Plugin, problem: &Diagnostic) -> Finding {
     };
     let span = span(plugin, problem);
     let finding = Finding::warning(rule, &plugin.source, &span, &problem.message);
+    let without = ["left out", "no effect"].iter().any(|end| problem.message.contains(end));
     let finding = match expression_problem(plugin, problem) {
         Some(why) => finding.why(why),
+        None if rule == Rule::LeftOut && !without => {
+            finding.why("the module takes it, but it hardly does what it says")
+        }
         None => finding,
     };
     let finding = Finding { severity: problem.severity, ..finding };
@@ -76,11 +80,26 @@ fn span(plugin: &Plugin, problem: &Diagnostic) -> Range<usize> {
     if problem.path == "configuration" || problem.path.is_empty() {
         return node.span.clone();
     }
+    if let (Some(position), true) = (inside(message), place.complete)
+        && let Some(text) = embedded(place.node, &plugin.source.text)
+    {
+        // At the end of the expression there is nothing to point at but its last character.
+        let at = offset(&text.text, position).min(text.text.len().saturating_sub(1));
+        let at = text.place(at);
+        return at..at + 1;
+    }
     let about_key = ["unknown field", "also given as", "not supported yet", "not a label name"];
     match about_key.iter().any(|start| message.starts_with(start)) {
         true => place.key_span(),
         false => place.value_span(),
     }
+}
+
+/// `1:20: ...`: a place inside an expression.
+fn inside(message: &str) -> Option<Position> {
+    let (place, _) = message.split_once(": ")?;
+    let (line, column) = place.split_once(':')?;
+    Some(Position { line: line.parse().ok()?, column: column.parse().ok()? })
 }
 
 /// `not JSON: ... at line 1 column 2`, in a text inside a file.
@@ -122,7 +141,7 @@ pub fn advice(problem: &Diagnostic) -> String {
     if message.contains("not JSON") {
         return "a plugin configuration is JSON; `opmeter render` writes it from YAML".to_owned();
     }
-    if message.contains("does not compile") {
+    if message.contains("does not compile") || inside(message).is_some() {
         return "write a CEL expression that Envoy knows; texts stand in quotes".to_owned();
     }
     if message.contains("stands for the same paths") {

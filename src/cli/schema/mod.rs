@@ -2,6 +2,7 @@
 
 mod configuration;
 mod project;
+mod reference;
 
 pub use project::{Project, Side, Stats};
 
@@ -18,6 +19,9 @@ pub struct SchemaArgs {
     /// Of what
     #[arg(value_enum, default_value_t)]
     pub of: Kind,
+    /// As tables for people, Markdown
+    #[arg(long)]
+    pub markdown: bool,
 }
 
 /// Files with a schema.
@@ -33,6 +37,10 @@ pub enum Kind {
 /// Prints a schema.
 pub fn run(args: &SchemaArgs) -> Result<ExitCode> {
     let schema = schema(args.of);
+    if args.markdown {
+        anstream::print!("{}", reference::markdown(schema.as_value(), args.of));
+        return Ok(ExitCode::SUCCESS);
+    }
     anstream::println!("{}", serde_json::to_string_pretty(&schema)?);
     Ok(ExitCode::SUCCESS)
 }
