@@ -1,7 +1,6 @@
 //! Why an attribute has its value.
 
 use opmeter_core::config::{Attribute, Config, Phase};
-use opmeter_core::expr::{Slots, Vocabulary, compile};
 use opmeter_core::operation::Tree;
 use serde::Serialize;
 
@@ -28,24 +27,25 @@ pub struct Explained {
 
 /// All attributes of a configuration.
 pub fn explained(config: &Config, model: &Model, args: &ExplainArgs) -> Vec<Explained> {
-    let names: Vec<String> = config.attributes.iter().map(|a| a.name.clone()).collect();
     let all = config.attributes.iter().enumerate();
-    all.map(|(i, attribute)| explain(i, attribute, &names, model, args)).collect()
+    all.map(|(i, attribute)| explain(i, attribute, config, model, args)).collect()
 }
 
-/// The class of an expression, for a person.
-pub fn class(text: &str, names: &[String]) -> String {
-    let vocabulary = Vocabulary { derived: names };
-    match compile(text, &vocabulary, &mut Slots::default()) {
-        Ok(expression) => expression.class().to_string(),
-        Err(_) => "does not compile".to_owned(),
+/// Where the expression at a path of the configuration is evaluated.
+pub fn class(path: &str, config: &Config) -> String {
+    let all = opmeter_core::plan::explain(config);
+    match all.into_iter().find(|explained| explained.path == path).map(|found| found.place) {
+        Some(Ok(place)) if place.looked_up => format!("{}, looked up", place.class),
+        Some(Ok(place)) => place.class.to_string(),
+        Some(Err(_)) => "left out".to_owned(),
+        None => String::new(),
     }
 }
 
 fn explain(
     i: usize,
     attribute: &Attribute,
-    names: &[String],
+    config: &Config,
     model: &Model,
     args: &ExplainArgs,
 ) -> Explained {
@@ -63,6 +63,7 @@ fn explain(
     };
     for (j, entry) in attribute.entries.iter().enumerate() {
         let rule = format!("{at}.match[{j}]");
+        let class = || class(&format!("{rule}.condition"), config);
         let condition = entry.condition.trim();
         if condition.is_empty() {
             return found(Some(&entry.value), rule, "always".to_owned(), "constant".to_owned());
@@ -70,13 +71,14 @@ fn explain(
         let holds = Expression::parse(condition).and_then(|expression| model.value(&expression));
         match holds {
             Some(cel::Value::Bool(true)) => {
-                let class = class(condition, names);
+                let class = class();
                 return found(Some(&entry.value), rule, condition.to_owned(), class);
             }
             Some(cel::Value::Bool(false)) => {}
             _ => {
                 let says = format!("{condition} (cannot be evaluated for this request)");
-                return found(None, rule, says, class(condition, names));
+                let class = class();
+                return found(None, rule, says, class);
             }
         }
     }

@@ -16,8 +16,8 @@ pub fn source(label: &str, metric: &str, config: &Config, side: Side) -> String 
         text.filter(|_| applies).map(|text| (i, text))
     });
     if let Some((i, text)) = found {
-        let names: Vec<String> = config.attributes.iter().map(|a| a.name.clone()).collect();
-        return format!("metrics[{i}].dimensions: {text} ({})", class(text, &names));
+        let class = class(&format!("metrics[{i}].dimensions.{label}"), config);
+        return format!("metrics[{i}].dimensions: {text} ({class})");
     }
     if HTTP_LABELS.iter().any(|standard| standard.name() == label) {
         return standard(label, side).to_owned();

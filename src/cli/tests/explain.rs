@@ -34,7 +34,10 @@ fn every_kind_of_rule_is_named() {
     };
     let tree = "template tree";
     assert_eq!(of(&["GET", "/items/7"]), expect("get_item", "attributes[0].operations[0]", tree));
-    assert_eq!(of(&["GET", "/health"]), expect("probe", "attributes[0].match[0]", "native"));
+    assert_eq!(
+        of(&["GET", "/health"]),
+        expect("probe", "attributes[0].match[0]", "native, looked up")
+    );
     assert_eq!(
         of(&["GET", "/users"]),
         expect("listUsers", "attributes[0].openapi.paths[\"/users\"].get", tree)

@@ -3,7 +3,7 @@
 use super::health::Errors;
 use super::scratch::Scratch;
 use super::stream::{Kind, Outcome, Stream};
-use super::{Recorder, query, query_with};
+use super::{Recorder, keys_by_reporter, query};
 use crate::attribute::{Fact, Facts, Query};
 use crate::config::Phase;
 use crate::metric::standard::Occasion;
@@ -74,6 +74,9 @@ impl Recorder {
             }
         }
         stream.kind = entries.fetch(host, &mut self.scratch);
+        if !stream.is_connection() {
+            self.recall(&stream, host);
+        }
         if self.is_over() && !(stream.is_connection() && is_counted()) {
             if derive && !stream.is_connection() {
                 errors.merge(self.derive(Phase::OnRequest, &stream, host));
@@ -94,12 +97,20 @@ impl Recorder {
 impl Entries {
     fn compile(plan: &Plan, host: &mut impl Host) -> Self {
         let early = !plan.early.slots.is_empty();
-        let early = early.then(|| query(&plan.early, &plan.early_reads, host));
-        let also = [&plan.early.facts[..], &[Fact::Duration]].concat();
+        let early = early.then(|| {
+            let facts = [plan.early.facts.clone()];
+            query(&facts, &plan.early, &plan.early_reads, host).only_if(IS_REQUEST, host)
+        });
+        let also = |facts: Vec<Fact>, more: &[Fact]| [&facts, more, &[Fact::Duration]].concat();
+        let request: Vec<Vec<Fact>> = keys_by_reporter(plan)
+            .into_iter()
+            .map(|facts| also(facts, &plan.early.facts))
+            .collect();
+        let connection = [also(plan.connection.facts.clone(), &[])];
         Self {
-            early: early.map(|query| query.only_if(IS_REQUEST, host)),
-            request: query_with(&plan.request, &also, &plan.reads, host).only_if(IS_REQUEST, host),
-            connection: query_with(&plan.connection, &[Fact::Duration], &plan.reads, host),
+            early,
+            request: query(&request, &plan.request, &plan.reads, host).only_if(IS_REQUEST, host),
+            connection: query(&connection, &plan.connection, &plan.reads, host),
             published: Published::all(plan, host),
         }
     }
