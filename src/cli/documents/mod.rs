@@ -65,8 +65,18 @@ const CONFIGURATION: &[&str] = &[
     "telemetry",
 ];
 
-const BOOTSTRAP: &[&str] =
-    &["admin", "dynamic_resources", "node", "staticResources", "static_resources", "stats_config"];
+const BOOTSTRAP: &[&str] = &[
+    "admin",
+    "cluster_manager",
+    "dynamic_resources",
+    "layered_runtime",
+    "node",
+    "staticResources",
+    "static_resources",
+    "stats_config",
+    "stats_flush_interval",
+    "stats_sinks",
+];
 
 // === impl Document ===
 

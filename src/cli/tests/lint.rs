@@ -48,6 +48,23 @@ fn a_program_gets_the_same_as_json() {
 }
 
 #[test]
+fn the_bootstraps_of_this_repository_are_clean() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut seen = 0;
+    for folder in ["envoy", "envoy/sinks"] {
+        for entry in fs::read_dir(root.join(folder)).expect("bootstraps") {
+            let path = entry.expect("an entry").path();
+            if path.extension().is_some_and(|extension| extension == "yaml") {
+                let output = opmeter(&root, &["lint".as_ref(), path.as_os_str()]);
+                assert_eq!(output.stdout, "1 document checked, nothing found\n", "{path:?}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 7, "{seen}");
+}
+
+#[test]
 fn kinds_of_findings_can_be_allowed() {
     let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lint/operator");
     let args = ["lint", "operator.yaml", "--allow", "ignored,invalid"];
