@@ -29,6 +29,14 @@ fn order(document: &Document, patch: &Node, scene: &Scene, findings: &mut Vec<Fi
     let Some(operation) = patch.down(&["patch", "operation"]) else { return };
     let beside =
         patch.text_at(&["match", "listener", "filterChain", "filter", "subFilter", "name"]);
+    if beside == Some("envoy.filters.http.router") && operation.text() == Some("INSERT_AFTER") {
+        let message = "a filter behind the router";
+        findings.push(
+            Finding::error(Rule::Invalid, &document.source, &operation.span, message)
+                .why("the router is the last filter: Envoy refuses the listener")
+                .fix("write INSERT_BEFORE"),
+        );
+    }
     let late = matches!(
         (operation.text(), beside),
         (Some("INSERT_BEFORE"), Some("envoy.filters.http.router"))
