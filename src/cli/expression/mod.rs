@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 
 use cel::common::ast::Expr;
 use cel::{Context, Env, Program};
+use opmeter_core::expr::{Slots, Vocabulary, compile};
 
 /// Functions that Envoy's CEL has beyond operators; all others are refused when an expression is created.
 const FUNCTIONS: &[&str] = &[
@@ -78,6 +79,12 @@ impl Expression {
     }
 
     fn read(text: &str) -> Result<Self, String> {
+        // The module's own front end first: it bounds the depth, and knows what was meant.
+        let vocabulary = Vocabulary { derived: &[] };
+        if let Err(problems) = compile(text, &vocabulary, &mut Slots::default()) {
+            let lines: Vec<String> = problems.iter().map(|problem| problem.line(text)).collect();
+            return Err(lines.join("; "));
+        }
         let compiled = quietly(|| Env::stdlib().with_optional_support(false).compile(text));
         let program = match compiled {
             Some(Ok(program)) => program,
@@ -138,5 +145,19 @@ mod tests {
         assert!(Expression::parse("request.method == 'GET'").is_some());
         assert!(Expression::parse("request.method == ").is_none());
         assert!(Expression::parse("request.method.lowerAscii()").is_none());
+    }
+
+    #[test]
+    fn a_hostile_depth_is_refused_rather_than_followed() {
+        for (open, close) in
+            [("(", ")"), ("[", "]"), ("!", ""), ("-", ""), ("{1: ", "}"), ("true ? ", " : 1")]
+        {
+            let text = format!("{}1{}", open.repeat(3_000), close.repeat(3_000));
+            assert!(Expression::parse(&text).is_none(), "{open}");
+        }
+        for part in [" + 1", ".a", "[0]", " && true", " == 1"] {
+            // Whatever comes of it, it comes back.
+            let _ = Expression::parse(&format!("a{}", part.repeat(1_500)));
+        }
     }
 }
