@@ -25,6 +25,7 @@ pub mod config;
 pub mod diag;
 pub mod expr;
 mod hash;
+pub mod json;
 pub mod limits;
 pub mod mesh;
 pub mod metric;

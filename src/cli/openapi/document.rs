@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::rc::Rc;
 
+use opmeter_core::json::Json;
 use opmeter_core::operation::openapi;
 
 use super::Operation;
@@ -27,7 +28,7 @@ pub fn read(
         }
     };
     for node in nodes {
-        match openapi(&node.to_json()) {
+        match openapi(&json(&node)) {
             Ok(found) => operations.extend(found.into_iter().map(|operation| Operation {
                 method: operation.method.to_owned(),
                 origin: format!("{}: {}", source.name, operation.place),
@@ -61,4 +62,9 @@ fn span(node: &Node, place: &str) -> Range<usize> {
         found if found.complete && !place.is_empty() => found.key_span(),
         _ => node.span.clone(),
     })
+}
+
+/// As the core holds documents.
+fn json(node: &Node) -> Json {
+    serde_json::from_value(node.to_json()).unwrap_or(Json::Null)
 }

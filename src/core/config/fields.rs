@@ -1,7 +1,7 @@
 //! Reads fields out of a JSON object and tells every problem with its path.
 
 use crate::diag::{Diagnostic, suggestion};
-use serde_json::{Map, Value};
+use crate::json::{Json as Value, Number, Object};
 
 /// What an object may hold.
 pub(super) struct Schema {
@@ -14,7 +14,7 @@ pub(super) struct Schema {
 /// One JSON object under reading. Wrong values are reported and read as absent.
 pub(super) struct Fields<'v, 'd> {
     path: String,
-    object: Option<&'v Map<String, Value>>,
+    object: Option<&'v Object>,
     diagnostics: &'d mut Vec<Diagnostic>,
 }
 
@@ -154,7 +154,7 @@ impl<'v, 'd> Fields<'v, 'd> {
     }
 
     fn check_names(&mut self, schema: &Schema) {
-        for key in self.object.into_iter().flat_map(Map::keys) {
+        for key in self.object.into_iter().flat_map(Object::keys) {
             let is = |name: &&&str| **name == key || camel(name) == *key;
             if schema.not_yet.iter().any(|n| is(&n)) {
                 self.report(self.path_of(key), "not supported yet by this version".to_owned());
@@ -205,12 +205,10 @@ fn describe(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(flag) => flag.to_string(),
-        Value::Number(number) => match (number.as_i64(), number.as_u64()) {
-            (Some(number), _) => format!("the number {number}"),
-            (None, Some(number)) => format!("the number {number}"),
-            // To print one would take 2 KB of the module.
-            (None, None) => "a number that is not whole".to_owned(),
-        },
+        Value::Number(Number::Whole(number)) => format!("the number {number}"),
+        Value::Number(Number::Negative(number)) => format!("the number {number}"),
+        // To print one would take 2 KB of the module.
+        Value::Number(Number::Other(_)) => "a number that is not whole".to_owned(),
         Value::String(text) => format!("the string \"{}\"", shorten(text)),
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "an object".to_owned(),

@@ -2,8 +2,8 @@
 
 use super::fields::{Fields, Located, Schema};
 use crate::diag::Diagnostic;
+use crate::json::Json as Value;
 use crate::operation::{Operation, openapi};
-use serde_json::Value;
 
 #[derive(Debug, Default)]
 pub(super) struct RawConfig {

@@ -1,9 +1,9 @@
 //! Operations of an OpenAPI 3.0 or 3.1 document: servers and paths; everything else is ignored.
 
 use super::template::Template;
+use crate::json::{Json as Value, Object};
 use crate::text::{cut, replace};
 use core::fmt;
-use serde_json::{Map, Value};
 
 /// Fields of a path item that are operations, with the method they stand for (OpenAPI 3.1, "Path Item Object").
 const METHODS: [(&str, &str); 8] = [
@@ -46,11 +46,11 @@ pub struct InvalidDocument {
 ///
 /// ```
 /// use opmeter_core::operation::openapi;
-/// let document = serde_json::json!({
+/// let document = serde_json::from_str(r#"{
 ///     "openapi": "3.1.0",
 ///     "servers": [{"url": "https://example.com/v1"}],
-///     "paths": {"/users/{id}": {"get": {"operationId": "getUser"}, "delete": {}}},
-/// });
+///     "paths": {"/users/{id}": {"get": {"operationId": "getUser"}, "delete": {}}}
+/// }"#).unwrap();
 /// let operations = openapi(&document).unwrap();
 /// assert_eq!(operations[0].name, "getUser");
 /// assert_eq!(operations[1].name, "DELETE /v1/users/{id}");
@@ -128,7 +128,7 @@ impl<'d> Reader<'d> {
     fn operation(
         &mut self,
         path: &str,
-        item: &'d Map<String, Value>,
+        item: &'d Object,
         method: &'static str,
         operation: &'d Value,
         place: String,
@@ -166,7 +166,8 @@ fn bases(servers: Option<&Value>) -> Vec<String> {
 
 fn base(server: &Value) -> String {
     let mut url = server.get("url").and_then(Value::as_str).unwrap_or("/").to_owned();
-    for (name, variable) in server.get("variables").and_then(Value::as_object).into_iter().flatten()
+    for (name, variable) in
+        server.get("variables").and_then(Value::as_object).into_iter().flat_map(Object::iter)
     {
         let default = variable.get("default").and_then(Value::as_str).unwrap_or("");
         url = replace(&url, &["{", name, "}"].concat(), default);
