@@ -94,4 +94,11 @@ pub trait Sink {
 
     /// Sets a gauge, or adds one value to a histogram.
     fn record(&mut self, metric: MetricId, value: u64) -> Result<(), Failed>;
+
+    /// Appends to `out` what the proxy's workers share under a name, and gives its version; `None` when there is nothing.
+    fn shared(&mut self, name: &str, out: &mut Vec<u8>) -> Result<Option<u32>, Failed>;
+
+    /// Shares a value, unless another worker has changed it since it had `version`; `false` when one has. Without a
+    /// version the value is set whatever there is.
+    fn share(&mut self, name: &str, value: &[u8], version: Option<u32>) -> Result<bool, Failed>;
 }

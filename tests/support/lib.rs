@@ -24,6 +24,7 @@ pub mod module;
 pub mod native_host;
 pub mod scrape;
 pub mod series;
+pub mod shared;
 pub mod stat;
 pub mod tcp;
 pub mod upstream;

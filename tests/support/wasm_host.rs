@@ -10,6 +10,7 @@ use crate::metrics::Metrics;
 use crate::model;
 use crate::native_host::Proxy;
 use crate::series::Series;
+use crate::shared::SharedData;
 use crate::value::Value;
 use anyhow::{Context, Result, anyhow};
 use std::collections::BTreeMap;
@@ -31,6 +32,8 @@ pub struct HostState {
     pub proxy: Proxy,
     /// Statistics.
     pub metrics: Metrics,
+    /// What it shares with other VMs.
+    pub shared: SharedData,
     /// Log lines so far.
     pub log: Vec<LogLine>,
     /// The proxy's log level, as the module is told.
@@ -75,6 +78,7 @@ impl WasmHost {
         let state = HostState {
             proxy: Proxy::new(model::configuring(case)),
             metrics: Metrics::default(),
+            shared: SharedData::default(),
             log: Vec::new(),
             log_level: 2,
             calls: BTreeMap::new(),

@@ -61,7 +61,12 @@ pub fn compile(config: &Config, host: &mut impl Host, warnings: &mut Vec<Diagnos
         attribute_names,
         expressions: programs,
         groups,
-        encoder: Encoder::new(&config.stat_names, local.istio_bootstrap),
+        encoder: Encoder::new(
+            &config.stat_names,
+            local.istio_bootstrap,
+            config.limits.max_label_bytes,
+        ),
+        limits: config.limits.clone(),
         build_info: config
             .standard_metrics
             .then(|| name::build_info(&config.stat_names.prefix, &local.istio_version)),

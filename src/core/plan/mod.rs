@@ -11,7 +11,7 @@ pub use compile::compile;
 pub(crate) use exchange::ExchangePlan;
 
 use crate::attribute::Fact;
-use crate::config::Phase;
+use crate::config::{Limits, Phase};
 use crate::diag::Diagnostic;
 use crate::expr::{PeersRead, Program};
 use crate::mesh::LocalNode;
@@ -60,6 +60,8 @@ pub struct Plan {
     pub(crate) peer_labels: LabelNames,
     /// Milliseconds between reports of streams that last.
     pub(crate) reporting_interval: u32,
+    /// What bounds series and labels.
+    pub(crate) limits: Limits,
 }
 
 /// Metrics with the same labels, recorded together: one lookup serves them all.
@@ -97,6 +99,22 @@ pub(crate) struct MetricPlan {
     pub measure: Measure,
     /// Conditions of the plan under any of which nothing is recorded.
     pub unless: Vec<usize>,
+}
+
+// === impl Source ===
+
+impl Source {
+    /// The standard label it is made from, and nothing else; `None` for a value of the configuration's own.
+    pub(crate) fn label(&self) -> Option<Label> {
+        match self {
+            Source::Standard(label) => Some(*label),
+            Source::Nothing | Source::Expression(_) => None,
+            Source::When(_, sources) => match &**sources {
+                (Source::Nothing, other) | (other, Source::Nothing) => other.label(),
+                (one, other) => one.label().filter(|label| other.label() == Some(*label)),
+            },
+        }
+    }
 }
 
 // === impl Plan ===

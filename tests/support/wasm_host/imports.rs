@@ -87,6 +87,12 @@ fn dispatch(vm: &mut Vm<'_>, name: &str, arguments: &[Val]) -> Answer {
             vm.data_mut().tick_period = Some(n(0).cast_unsigned());
             Ok(OK)
         }
+        "proxy_get_shared_data" => shared(vm, (n(0), n(1)), (n(2), n(3)), n(4)),
+        "proxy_set_shared_data" => {
+            let (name, value) = (text(vm, (n(0), n(1)))?, read(vm, (n(2), n(3)))?);
+            let set = vm.data().shared.set(&name, &value, n(4).cast_unsigned());
+            Ok(set.map_or_else(|status| status, |()| OK))
+        }
         "proxy_define_metric" => define(vm, n(0), (n(1), n(2)), n(3)),
         "proxy_increment_metric" => {
             Ok(metric_status(vm.data_mut().metrics.increment(n(0).cast_unsigned(), wide(1))))
@@ -156,6 +162,20 @@ fn enter(state: &mut HostState, context: i32) -> u32 {
         return BAD_ARGUMENT;
     }
     OK
+}
+
+fn shared(vm: &mut Vm<'_>, name: (i32, i32), place: (i32, i32), version: i32) -> Answer {
+    let name = text(vm, name)?;
+    let (value, number) = vm
+        .data()
+        .shared
+        .get(&name)
+        .map_or_else(|status| (Err(status), 0), |(value, number)| (Ok(value), number));
+    let status = answer(vm, value, place)?;
+    if status == OK {
+        write_u32(vm, version, number)?;
+    }
+    Ok(status)
 }
 
 fn define(vm: &mut Vm<'_>, kind: i32, name: (i32, i32), id: i32) -> Answer {
