@@ -1,7 +1,7 @@
 # opmeter: per-operation Istio metrics for any Envoy. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build envoy-path test check unit wasm-test price deny clean
+.PHONY: help run build envoy-path test check unit wasm-test price memory deny clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ wasm-test: ## The core's tests on WebAssembly, under Node
 
 price: build ## What the module costs a real Envoy: start-up and CPU per request, next to none
 	@make/price.sh
+
+memory: build ## The memory that a full series budget takes of a real Envoy, with 1, 2 and 4 workers
+	@make/memory.sh
 
 deny: ## Licences, bans and sources of all dependencies (needs cargo-deny)
 	@make/deny.sh

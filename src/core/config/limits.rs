@@ -45,10 +45,10 @@ pub(super) fn prewarm(raw: RawPrewarm, diagnostics: &mut Vec<Diagnostic>) -> Pre
     let mut response_codes: Vec<i64> = Vec::new();
     for (i, code) in given.into_iter().enumerate() {
         match i64::try_from(code) {
-            Ok(code @ (0 | 100..=599)) if response_codes.contains(&code) => {}
-            Ok(code @ (0 | 100..=599)) => response_codes.push(code),
+            Ok(code @ 100..=599) if response_codes.contains(&code) => {}
+            Ok(code @ 100..=599) => response_codes.push(code),
             _ => {
-                let problem = format!("found {code}, expected a status code (0 for no response)");
+                let problem = format!("found {code}, expected a status code");
                 diagnostics.push(Diagnostic::error(format!("{path}[{i}]"), problem));
             }
         }

@@ -2,7 +2,8 @@
 
 use super::layout::{Layout, group};
 use super::needs::{is_of_request, needs};
-use super::{AttributePlan, ExchangePlan, MetricPlan, Plan, Source, left_out};
+use super::prewarm::{attribute_values, reads};
+use super::{AttributePlan, ExchangePlan, MetricPlan, Plan, PrewarmPlan, Source, left_out};
 use crate::attribute::Fact;
 use crate::config::{Config, Override, Phase, ReporterMode};
 use crate::diag::Diagnostic;
@@ -34,9 +35,17 @@ pub fn compile(config: &Config, host: &mut impl Host, warnings: &mut Vec<Diagnos
     let mut expressions =
         Expressions { names, seen: Vec::new(), programs: Vec::new(), conditions: Vec::new() };
     let layouts = layouts(config, &mut expressions, host, warnings);
-    let Expressions { programs, conditions, .. } = expressions;
+    let Expressions { programs, conditions, seen, .. } = expressions;
     let published_peers = published_peers(&attributes, &[&programs, &conditions], host);
     let groups = group(layouts);
+    let prewarm = config.prewarm.as_ref().map(|prewarm| {
+        let known = |index| {
+            let (text, _) = seen.iter().find(|(_, compiled)| *compiled == Ok(index))?;
+            reads(text, &attribute_names)
+        };
+        let values = attribute_values(config, &attribute_names);
+        PrewarmPlan::new(prewarm, values, &groups, known)
+    });
     let of_requests = [Occasion::Request, Occasion::Messages, Occasion::End];
     let mut request_facts = needs(&groups, &programs, &of_requests);
     request_facts.extend(of_attributes(&attributes, Phase::AfterResponse));
@@ -67,6 +76,7 @@ pub fn compile(config: &Config, host: &mut impl Host, warnings: &mut Vec<Diagnos
             config.limits.max_label_bytes,
         ),
         limits: config.limits.clone(),
+        prewarm,
         build_info: config
             .standard_metrics
             .then(|| name::build_info(&config.stat_names.prefix, &local.istio_version)),

@@ -5,10 +5,12 @@ mod compile;
 mod exchange;
 mod layout;
 mod needs;
+mod prewarm;
 
 pub(crate) use attribute::AttributePlan;
 pub use compile::compile;
 pub(crate) use exchange::ExchangePlan;
+pub(crate) use prewarm::PrewarmPlan;
 
 use crate::attribute::Fact;
 use crate::config::{Limits, Phase};
@@ -62,6 +64,8 @@ pub struct Plan {
     pub(crate) reporting_interval: u32,
     /// What bounds series and labels.
     pub(crate) limits: Limits,
+    /// Series that are defined before they are counted; `None` for none.
+    pub(crate) prewarm: Option<PrewarmPlan>,
 }
 
 /// Metrics with the same labels, recorded together: one lookup serves them all.

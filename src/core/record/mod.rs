@@ -63,10 +63,21 @@ impl Recorder {
             Exchange::new(ExchangePlan::query(plan.reports_host_early(), host), peers)
         });
         let (health, mut errors) = (Health::new(sink), Errors::default());
-        let series = Series::new(&plan, sink, &mut errors);
+        let mut series = Series::new(&plan, sink, &mut errors);
+        let mut scratch = Scratch::new();
+        scratch.begin(&plan, &Stream::default());
+        for (number, group) in plan.groups.iter().enumerate() {
+            if plan.prewarm.as_ref().is_some_and(|prewarm| prewarm.is_complete(number)) {
+                let facts = Facts::new(&scratch.facts, &scratch.ranges);
+                let stream = Stream::default();
+                let view = View::new(&plan, &stream, &scratch, &facts);
+                let set = LabelSet { number, group, view: &view };
+                series.prewarm(set, &plan, &health, sink, &mut errors);
+            }
+        }
         health.tell(errors, sink);
         let queries = Queries::compile(&plan, host);
-        Self { queries, exchange, series, scratch: Scratch::new(), health, plan }
+        Self { queries, exchange, series, scratch, health, plan }
     }
 
     /// The plan in force.
@@ -281,6 +292,9 @@ impl Recorder {
                 if let Some(id) = errors.host_call(id).flatten() {
                     errors.host_call(add(metric.kind, id, amount, sink));
                 }
+            }
+            if found.is_some_and(|found| found.new) {
+                self.series.prewarm(set, &self.plan, &self.health, sink, &mut errors);
             }
         }
         errors

@@ -56,6 +56,8 @@ pub(super) struct LabelSet<'a> {
 pub(super) struct Found {
     place: Place,
     fold: Fold,
+    /// Whether it was not seen before, and is as the stream has it.
+    pub new: bool,
 }
 
 /// The labels of a stream as they are written.
@@ -64,6 +66,8 @@ struct Folded<'a> {
     set: LabelSet<'a>,
     labels: &'a [Option<Label>],
     over: &'a [bool],
+    /// What is told in place of the stream's own values.
+    instead: &'a [Option<Value<'a>>],
     fold: Fold,
 }
 
@@ -112,10 +116,10 @@ impl Series {
     ) -> Option<Found> {
         self.over.clear();
         let table = self.tables.get(set.number)?;
-        let plain = Folded { set, labels: &table.labels, over: &self.over, fold: Fold::None };
+        let plain = Folded::new(set, &table.labels, &self.over, Fold::None);
         let hash = table.series.hash(plain.values());
         if let Some(place) = table.series.find(hash, plain.values()) {
-            return Some(Found { place, fold: Fold::None });
+            return Some(Found { place, fold: Fold::None, new: false });
         }
         self.mark(set, hash, sink, errors);
         let found = self.settle(set, health, sink, errors)?;
@@ -141,10 +145,51 @@ impl Series {
         if id.is_none()
             && let Some(metric) = set.group.metrics.get(metric)
         {
-            let folded = Folded { set, labels: &table.labels, over: &self.over, fold: found.fold };
+            let folded = Folded::new(set, &table.labels, &self.over, found.fold);
             *id = Some(sink.define(metric.kind, &folded.stat_name(&metric.name, encoder))?);
         }
         Ok(*id)
+    }
+
+    /// Defines what is known to come beside a label set: the series of other operations and status codes, at zero. When
+    /// half the budget is taken no more is.
+    pub fn prewarm(
+        &mut self,
+        set: LabelSet<'_>,
+        plan: &Plan,
+        health: &Health,
+        sink: &mut impl Sink,
+        errors: &mut Errors,
+    ) {
+        let Some(prewarm) = &plan.prewarm else { return };
+        let limit = self.limits.max_series / 2;
+        for instead in prewarm.sets(set.number) {
+            let room = self.has_room();
+            let Some(table) = self.tables.get_mut(set.number) else { return };
+            let labels = &table.labels;
+            let folded = Folded { set, labels, over: &[], instead: &instead, fold: Fold::None };
+            let hash = table.series.hash(folded.values());
+            if table.series.find(hash, folded.values()).is_some() {
+                continue;
+            }
+            match errors.host_call(self.sets.admit(hash, limit, sink)) {
+                Some(Admission::Full) => return,
+                _ if !room => return,
+                Some(Admission::Known) => {}
+                Some(Admission::New) | None => {
+                    errors.host_call(health.count_set(sink));
+                }
+            }
+            let metrics = &set.group.metrics;
+            let names: Vec<String> =
+                metrics.iter().map(|m| folded.stat_name(&m.name, &plan.encoder)).collect();
+            let place = table.series.insert(hash, folded.values(), metrics.len());
+            self.held = self.held.saturating_add(1);
+            let ids = table.series.ids(place).iter_mut();
+            for ((metric, name), id) in metrics.iter().zip(names).zip(ids) {
+                *id = errors.host_call(sink.define(metric.kind, &name));
+            }
+        }
     }
 
     fn limit(&mut self, label: &str, sink: &mut impl Sink, errors: &mut Errors) -> usize {
@@ -191,10 +236,10 @@ impl Series {
             }
             let (room, limit) = (self.has_room(), self.limit_of(fold));
             let table = self.tables.get_mut(set.number)?;
-            let folded = Folded { set, labels: &table.labels, over: &self.over, fold };
+            let folded = Folded::new(set, &table.labels, &self.over, fold);
             let hash = table.series.hash(folded.values());
             if let Some(place) = table.series.find(hash, folded.values()) {
-                return Some(Found { place, fold });
+                return Some(Found { place, fold, new: false });
             }
             if !room && fold != Fold::All {
                 continue;
@@ -208,7 +253,8 @@ impl Series {
             }
             let place = table.series.insert(hash, folded.values(), set.group.metrics.len());
             self.held = self.held.saturating_add(1);
-            return Some(Found { place, fold });
+            let new = fold == Fold::None && !self.over.contains(&true);
+            return Some(Found { place, fold, new });
         }
         None
     }
@@ -233,14 +279,21 @@ impl Series {
 // === impl Folded ===
 
 impl<'a> Folded<'a> {
+    fn new(set: LabelSet<'a>, labels: &'a [Option<Label>], over: &'a [bool], fold: Fold) -> Self {
+        Self { set, labels, over, instead: &[], fold }
+    }
+
     /// The values, in the order of the group's labels.
     fn values(&self) -> impl Iterator<Item = Value<'a>> + Clone {
         let (fold, LabelSet { group, view, .. }) = (self.fold, self.set);
         let reporter = view.labels.reporter;
         let over = self.over.iter().copied().chain(std::iter::repeat(false));
-        let labels = group.labels.iter().zip(self.labels).zip(over);
-        labels.map(move |(((_, source), label), over)| {
-            if over || folds(fold, *label, reporter) {
+        let instead = self.instead.iter().copied().chain(std::iter::repeat(None));
+        let labels = group.labels.iter().zip(self.labels).zip(over).zip(instead);
+        labels.map(move |((((_, source), label), over), instead)| {
+            if let Some(value) = instead {
+                value
+            } else if over || folds(fold, *label, reporter) {
                 Value::Text(OVERFLOW)
             } else {
                 view.value(source)
