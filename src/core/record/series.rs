@@ -14,7 +14,7 @@ use crate::metric::name::Encoder;
 use crate::metric::series::{Place, SeriesTable};
 use crate::metric::{Label, Value};
 use crate::plan::{Group, Plan};
-use crate::port::{Failed, MetricId, Sink};
+use crate::port::{Failed, MetricId, MetricKind, Sink};
 use foldhash::quality::FixedState;
 use std::hash::BuildHasher;
 
@@ -188,6 +188,10 @@ impl Series {
             let ids = table.series.ids(place).iter_mut();
             for ((metric, name), id) in metrics.iter().zip(names).zip(ids) {
                 *id = errors.host_call(sink.define(metric.kind, &name));
+                if let (Some(id), MetricKind::Counter) = (*id, metric.kind) {
+                    // Makes Envoy show it to those who ask for what is used only; no harm where that fails.
+                    let _ = sink.record(id, 0);
+                }
             }
         }
     }
