@@ -1,5 +1,6 @@
 //! Two sidecars, each a real Envoy with the module, and what they tell of each other.
 
+mod anything;
 mod budget;
 mod exchange;
 mod grpc;

@@ -23,6 +23,7 @@ pub mod model;
 pub mod module;
 pub mod native_host;
 pub mod scrape;
+pub mod second_reader;
 pub mod series;
 pub mod shared;
 pub mod stat;

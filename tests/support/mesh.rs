@@ -32,6 +32,8 @@ pub const TCP_LISTENER: &str = "tcp";
 pub struct Sidecar {
     /// How many workers it has.
     pub workers: u32,
+    /// Whether it has the module; without it is what the module is compared with.
+    pub module: bool,
     /// Whether its listener for HTTP comes from a file, so that it can be updated.
     pub dynamic: bool,
     /// Which way its listeners look.
@@ -116,6 +118,7 @@ impl Sidecar {
     fn new(side: Side, node: Value, upstream: u16) -> Self {
         Self {
             workers: 1,
+            module: true,
             dynamic: false,
             side,
             node,

@@ -3,6 +3,9 @@
 //! Every instance stands on its own. What a call answers is what Envoy 1.40 answers, phase by phase.
 
 mod imports;
+mod mangle;
+
+pub use mangle::Mangle;
 
 use crate::case::{Case, Connection, Request};
 use crate::engine::{Outcome, Passed};
@@ -42,6 +45,8 @@ pub struct HostState {
     pub calls: BTreeMap<String, u64>,
     /// Statuses to answer in place of doing a call, by ABI function.
     pub inject: BTreeMap<String, u32>,
+    /// What becomes of the values that the proxy hands over.
+    pub mangle: Option<Mangle>,
     /// Milliseconds between calls of `proxy_on_tick`, as the module asked for.
     pub tick_period: Option<u32>,
     configuration: Vec<u8>,
@@ -84,6 +89,7 @@ impl WasmHost {
             calls: BTreeMap::new(),
             inject: BTreeMap::new(),
             tick_period: None,
+            mangle: None,
             plugin: model::configuring(case),
             stream: None,
             configuration: case.config.clone().into_bytes(),

@@ -59,13 +59,15 @@ fn http_listener(sidecar: &Sidecar, module: &Path) -> Value {
         },
     });
     let opmeter = wasm_filter("http", &sidecar.config, module);
-    let filters = json!([{ "name": "opmeter", "typed_config": opmeter }, stats, router()]);
+    let opmeter = json!({ "name": "opmeter", "typed_config": opmeter });
+    let filters: Vec<Value> =
+        sidecar.module.then_some(opmeter).into_iter().chain([stats, router()]).collect();
     let routes = json!([{
         "name": "default",
         "match": { "prefix": "/" },
         "route": { "cluster": "http", "timeout": "0s" },
     }]);
-    accepting(sidecar, listener("entry", direction(sidecar.side), &routes, &filters))
+    accepting(sidecar, listener("entry", direction(sidecar.side), &routes, &json!(filters)))
 }
 
 fn tcp_listener(sidecar: &Sidecar, module: &Path) -> Value {

@@ -55,6 +55,7 @@ fn dispatch(vm: &mut Vm<'_>, name: &str, arguments: &[Val]) -> Answer {
             let path = text(vm, (n(0), n(1)))?;
             let segments: Vec<&str> = path.split('\0').collect();
             let value = vm.data_mut().proxy.property(&segments);
+            let value = mangled(vm, value);
             answer(vm, value, (n(2), n(3)))
         }
         "proxy_set_property" => {
@@ -65,6 +66,7 @@ fn dispatch(vm: &mut Vm<'_>, name: &str, arguments: &[Val]) -> Answer {
         "proxy_get_header_map_value" => {
             let name = text(vm, (n(1), n(2)))?;
             let value = headers(vm, n(0)).and_then(|all| all.get(&name).cloned().ok_or(NOT_FOUND));
+            let value = mangled(vm, value);
             answer(vm, value, (n(3), n(4)))
         }
         "proxy_add_header_map_value" | "proxy_replace_header_map_value" => {
@@ -104,9 +106,18 @@ fn dispatch(vm: &mut Vm<'_>, name: &str, arguments: &[Val]) -> Answer {
         "proxy_call_foreign_function" => {
             let (name, arguments) = (text(vm, (n(0), n(1)))?, read(vm, (n(2), n(3)))?);
             let value = foreign(vm.data_mut(), &name, &arguments);
+            // A token is no value of the proxy's.
+            let value = if name == "expr_evaluate" { mangled(vm, value) } else { value };
             answer(vm, value, (n(4), n(5)))
         }
         _ => Ok(UNIMPLEMENTED),
+    }
+}
+
+fn mangled(vm: &mut Vm<'_>, value: Result<Vec<u8>, u32>) -> Result<Vec<u8>, u32> {
+    match &mut vm.data_mut().mangle {
+        Some(mangle) => mangle.apply(value),
+        None => value,
     }
 }
 
