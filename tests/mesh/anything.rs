@@ -256,7 +256,7 @@ async fn whatever_is_sent_is_answered_and_counted_and_stays_a_value() {
     sidecar.config = config();
     sidecar.dimensions = DIMENSIONS.iter().map(|(name, _)| name.to_string()).collect();
     let proxy = sidecar.start(&envoy).await.unwrap();
-    sidecar.module = false;
+    sidecar.filter = false;
     let bare = sidecar.start(&envoy).await.unwrap();
     for message in requests() {
         let (answer, expected) = tokio::join!(

@@ -32,8 +32,6 @@ pub const TCP_LISTENER: &str = "tcp";
 pub struct Sidecar {
     /// How many workers it has.
     pub workers: u32,
-    /// Whether it has the module; without it is what the module is compared with.
-    pub module: bool,
     /// Whether its listener for HTTP comes from a file, so that it can be updated.
     pub dynamic: bool,
     /// Which way its listeners look.
@@ -44,6 +42,10 @@ pub struct Sidecar {
     pub config: String,
     /// The module's configuration for TCP.
     pub tcp_config: String,
+    /// Whether the module is a filter of both listeners.
+    pub filter: bool,
+    /// The module as access logger of both listeners; none without.
+    pub log: Option<Log>,
     /// Labels of metrics beyond the standard ones.
     pub dimensions: Vec<String>,
     /// Metadata `istio` of the clusters: their service.
@@ -58,6 +60,19 @@ pub struct Sidecar {
     pub upstream: u16,
     /// Port on the loopback address that TCP goes to; no listener for TCP without.
     pub tcp_upstream: Option<u16>,
+}
+
+/// The module as access logger.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// Its configuration.
+    pub config: String,
+    /// `vm_id`: another than the filter's, which is empty, is a VM of its own.
+    pub vm_id: String,
+    /// `access_log_options` of the HTTP connection manager.
+    pub http_options: Value,
+    /// `access_log_options` of the TCP proxy.
+    pub tcp_options: Value,
 }
 
 /// What connections a sidecar accepts.
@@ -118,12 +133,13 @@ impl Sidecar {
     fn new(side: Side, node: Value, upstream: u16) -> Self {
         Self {
             workers: 1,
-            module: true,
             dynamic: false,
             side,
             node,
             config: r#"{"metadata_exchange":{}}"#.to_owned(),
             tcp_config: String::new(),
+            filter: true,
+            log: None,
             dimensions: Vec::new(),
             istio_metadata: json!({ "services": [{
                 "host": "ratings.shop.svc.cluster.local",
@@ -159,6 +175,20 @@ impl Sidecar {
     /// When the file cannot be written.
     pub fn update(&self, envoy: &Envoy) -> Result<()> {
         bootstrap::write_listener(self, envoy.folder(), module::path())
+    }
+}
+
+// === impl Log ===
+
+impl Log {
+    /// One in the VM of the filter, without options.
+    pub fn new(config: &str) -> Self {
+        Self {
+            config: config.to_owned(),
+            vm_id: String::new(),
+            http_options: json!({}),
+            tcp_options: json!({}),
+        }
     }
 }
 

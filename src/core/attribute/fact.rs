@@ -43,9 +43,9 @@ pub enum Fact {
     PeerPrincipal,
     /// The proxy's own identity towards the client, likewise.
     LocalPrincipal,
-    /// The client as the proxy's own metadata exchange knows it, a map.
+    /// The client as this module's filter has published it, else as the proxy's own metadata exchange knows it, a map.
     DownstreamPeer,
-    /// The upstream as the proxy's own metadata exchange knows it, a map.
+    /// The upstream likewise.
     UpstreamPeer,
     /// The chosen endpoint's `istio.workload` metadata.
     EndpointWorkload,
@@ -59,13 +59,17 @@ pub enum Fact {
     ResponseBytes,
     /// [`Fact::Host`] of a gRPC request; absent for others. Headers are gone once they have passed.
     GrpcHost,
+    /// Number of the downstream connection.
+    ConnectionId,
+    /// Address and port of the chosen endpoint.
+    UpstreamAddress,
 }
 
 /// How many facts there are.
 pub const FACT_COUNT: usize = TABLE.len();
 
 /// Every fact and the expression that yields it, in the order of [`Fact`].
-pub const TABLE: [(Fact, &str); 27] = [
+pub const TABLE: [(Fact, &str); 29] = [
     (Fact::ListenerDirection, "has(xds.listener_direction) ? xds.listener_direction : ''"),
     (Fact::Host, "has(request.host) ? request.host : ''"),
     (Fact::Method, "has(request.method) ? request.method : ''"),
@@ -121,9 +125,14 @@ pub const TABLE: [(Fact, &str); 27] = [
     ),
     (
         Fact::DownstreamPeer,
-        "'downstream_peer' in filter_state ? filter_state['downstream_peer'] : ''",
+        "'wasm.downstream_peer' in filter_state ? filter_state['wasm.downstream_peer'] \
+         : 'downstream_peer' in filter_state ? filter_state['downstream_peer'] : ''",
     ),
-    (Fact::UpstreamPeer, "'upstream_peer' in filter_state ? filter_state['upstream_peer'] : ''"),
+    (
+        Fact::UpstreamPeer,
+        "'wasm.upstream_peer' in filter_state ? filter_state['wasm.upstream_peer'] \
+         : 'upstream_peer' in filter_state ? filter_state['upstream_peer'] : ''",
+    ),
     (
         Fact::EndpointWorkload,
         "has(xds.upstream_host_metadata) && xds.upstream_host_metadata != null \
@@ -144,6 +153,8 @@ pub const TABLE: [(Fact, &str); 27] = [
         "has(request.host) && 'content-type' in request.headers \
          && request.headers['content-type'].startsWith('application/grpc') ? request.host : ''",
     ),
+    (Fact::ConnectionId, "has(connection.id) ? connection.id : ''"),
+    (Fact::UpstreamAddress, "has(upstream.address) ? upstream.address : ''"),
 ];
 
 // === impl Fact ===
@@ -187,6 +198,28 @@ impl Fact {
             Fact::Duration => "request\0duration",
             Fact::RequestBytes => "request\0total_size",
             Fact::ResponseBytes => "response\0total_size",
+            Fact::ConnectionId => "connection\0id",
+            Fact::UpstreamAddress => "upstream\0address",
+        }
+    }
+
+    /// The bare attribute, for what every ordinary request has: to guard it costs as much as to read it.
+    pub(crate) fn bare(self) -> Option<&'static str> {
+        match self {
+            Fact::ListenerDirection
+            | Fact::Host
+            | Fact::Method
+            | Fact::Path
+            | Fact::ResponseCode
+            | Fact::ResponseFlags
+            | Fact::Duration
+            | Fact::RequestBytes
+            | Fact::ResponseBytes
+            | Fact::ConnectionId => {
+                let (_, value) = self.expression().split_once(" ? ")?;
+                value.strip_suffix(" : ''")
+            }
+            _ => None,
         }
     }
 
@@ -211,7 +244,7 @@ mod tests {
     #[test]
     fn path_and_expression_mean_the_same_attribute() {
         for (fact, expression) in TABLE {
-            let attribute = expression.split('?').nth(1).and_then(|rest| rest.split(" : ").next());
+            let attribute = expression.rsplit('?').next().and_then(|rest| rest.split(" : ").next());
             let attribute = attribute.expect("a guard").trim().replace(['[', ']'], "\0");
             let segments = attribute.split('\0').filter(|part| !part.is_empty());
             let path: Vec<String> = segments

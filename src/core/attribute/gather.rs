@@ -2,25 +2,75 @@
 
 use super::decode::{self, Pairs};
 use super::fact::{FACT_COUNT, Fact, TABLE};
+use super::read::{Fetch, MARK};
+use crate::expr::Slot;
+use crate::limits::GUARDED_AFTER_FAILURE;
 use crate::port::{ExprId, Host};
+use std::borrow::Cow;
 use std::ops::Range;
 
-/// Facts that are fetched together, compiled once.
+/// Facts, and what expressions read, that are fetched together, compiled once.
 ///
-/// The list is the normal way. When it fails for a stream, each of its facts is evaluated alone; those that failed leave
-/// the list and are evaluated alone from then on, so that no fact makes the others fail twice.
+/// The normal way is a list that takes for granted what every ordinary stream has. When it fails for a stream, a list that
+/// guards each fact is tried, for this and some streams to come; when that fails too, each fact is evaluated alone, and those
+/// that failed leave the list and are evaluated alone from then on, so that no fact makes the others fail twice.
 #[derive(Debug, Default)]
 pub struct Query {
+    /// Streams it is meant for; all without.
+    condition: Option<Condition>,
+    /// For all streams; or, when there are two, for inbound ones and for all others.
+    branches: Vec<Branch>,
+    quick: Option<ExprId>,
     list: Option<ExprId>,
+    direction: Option<ExprId>,
+    /// How many streams to come the quick list is not tried for.
+    pause: u32,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Branch {
     listed: Vec<Element>,
     alone: Vec<Element>,
 }
 
-/// A fact and its own expression.
+/// What came of a list.
+enum Fetched {
+    /// The values, of this branch.
+    Values(usize),
+    /// The query is not meant for the stream.
+    NotMeant,
+    Failed,
+}
+
+/// How a list is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Quick,
+    Guarded,
+}
+
+/// What tells the streams of a query from others.
 #[derive(Clone, Copy, Debug)]
-struct Element {
-    fact: Fact,
+struct Condition {
+    /// A bool that can be evaluated for every stream.
+    text: &'static str,
     expression: ExprId,
+}
+
+/// A value and its own expression.
+#[derive(Clone, Debug)]
+struct Element {
+    key: Key,
+    text: Cow<'static, str>,
+    expression: ExprId,
+}
+
+/// Which value.
+#[derive(Clone, Copy, Debug)]
+enum Key {
+    Fact(Fact),
+    /// What an expression reads.
+    Read(Slot),
 }
 
 /// The facts of one stream: ranges into the buffer they were fetched into. Absent facts are empty.
@@ -30,58 +80,163 @@ pub struct Facts<'a> {
     ranges: &'a Ranges,
 }
 
-/// Where each fact lies in the buffer.
-pub(crate) type Ranges = [Range<usize>; FACT_COUNT];
-
-/// No fact fetched yet.
-pub(crate) const NO_RANGES: Ranges = [const { 0..0 }; FACT_COUNT];
+/// Where each value lies in the buffer.
+#[derive(Debug)]
+pub(crate) struct Ranges {
+    facts: [Range<usize>; FACT_COUNT],
+    reads: Vec<Range<usize>>,
+}
 
 // === impl Query ===
 
 impl Query {
     /// Compiles the facts in `needs`, given in any order and as often as they are needed.
     pub fn compile(needs: &[Fact], host: &mut impl Host) -> Self {
-        let needed = TABLE.iter().filter(|(fact, _)| needs.contains(fact));
-        let compiled = needed.filter_map(|(fact, text)| {
-            host.compile(text).ok().map(|expression| Element { fact: *fact, expression })
-        });
-        let mut query = Self { listed: compiled.collect(), ..Self::default() };
-        query.compile_list(host);
+        Self::with_reads(&[needs], std::iter::empty(), host)
+    }
+
+    /// Compiles facts together with what expressions read: facts of all streams, or those of inbound streams and those of
+    /// others.
+    pub(crate) fn with_reads<'f>(
+        needs: &[&[Fact]],
+        reads: impl Iterator<Item = (Slot, &'f Fetch)>,
+        host: &mut impl Host,
+    ) -> Self {
+        let mut query = Self { branches: vec![Branch::default(); needs.len()], ..Self::default() };
+        for (fact, text) in TABLE {
+            if needs.len() > 1 && fact == Fact::ListenerDirection {
+                query.direction = host.compile(text).ok();
+            } else if needs.iter().any(|needs| needs.contains(&fact)) {
+                let is_needed =
+                    |branch: usize| needs.get(branch).is_some_and(|n| n.contains(&fact));
+                query.add(Key::Fact(fact), Cow::Borrowed(text), is_needed, host);
+            }
+        }
+        for (slot, fetch) in reads {
+            query.add(Key::Read(slot), Cow::Owned(fetch.expression()), |_| true, host);
+        }
+        query.compile_lists(host);
         query
     }
 
-    /// Fetches all facts into `buffer`; those that cannot be evaluated are absent.
+    fn add(
+        &mut self,
+        key: Key,
+        text: Cow<'static, str>,
+        is_needed: impl Fn(usize) -> bool,
+        host: &mut impl Host,
+    ) {
+        let Ok(expression) = host.compile(&text) else { return };
+        let element = Element { key, text, expression };
+        for (number, branch) in self.branches.iter_mut().enumerate() {
+            if is_needed(number) {
+                branch.listed.push(element.clone());
+            }
+        }
+    }
+
+    /// For streams for which `condition` holds: a bool that can be evaluated for every stream. It travels with the facts,
+    /// so it costs no call of its own.
+    pub(crate) fn only_if(mut self, condition: &'static str, host: &mut impl Host) -> Self {
+        let expression = host.compile(condition).ok();
+        self.condition = expression.map(|expression| Condition { text: condition, expression });
+        self.compile_lists(host);
+        self
+    }
+
+    /// Fetches all facts into `buffer`; those that cannot be evaluated are absent. `false` for a stream that the query is
+    /// not meant for.
     pub(crate) fn fetch(
         &mut self,
         host: &mut impl Host,
         buffer: &mut Vec<u8>,
         ranges: &mut Ranges,
-    ) {
-        *ranges = NO_RANGES;
-        if !self.listed.is_empty() && self.fetch_list(host, buffer, ranges).is_none() {
-            *ranges = NO_RANGES;
-            self.fetch_listed_one_by_one(host, buffer, ranges);
-        }
-        for element in &self.alone {
+    ) -> bool {
+        let branch = match self.fetch_lists(host, buffer, ranges) {
+            Fetched::Values(branch) => branch,
+            Fetched::NotMeant => return false,
+            Fetched::Failed if self.is_meant(host, buffer) => {
+                self.fetch_listed_one_by_one(host, buffer, ranges)
+            }
+            Fetched::Failed => return false,
+        };
+        for element in self.branches.get(branch).into_iter().flat_map(|branch| &branch.alone) {
             element.fetch(host, buffer, ranges);
         }
+        true
+    }
+
+    fn fetch_lists(
+        &mut self,
+        host: &mut impl Host,
+        buffer: &mut Vec<u8>,
+        ranges: &mut Ranges,
+    ) -> Fetched {
+        let start = buffer.len();
+        let quick = if self.pause == 0 { self.quick } else { None };
+        self.pause = self.pause.saturating_sub(1);
+        for list in [quick, self.list].into_iter().flatten() {
+            ranges.clear();
+            match self.fetch_list(list, host, buffer, ranges) {
+                Fetched::Failed => buffer.truncate(start),
+                fetched => return fetched,
+            }
+            self.pause = GUARDED_AFTER_FAILURE;
+        }
+        ranges.clear();
+        if self.list.is_none() && self.branches.iter().all(|branch| branch.listed.is_empty()) {
+            return Fetched::Values(0);
+        }
+        Fetched::Failed
     }
 
     fn fetch_list(
         &self,
+        list: ExprId,
         host: &mut impl Host,
         buffer: &mut Vec<u8>,
         ranges: &mut Ranges,
-    ) -> Option<()> {
+    ) -> Fetched {
         let start = buffer.len();
-        host.evaluate(self.list?, buffer).ok()?;
-        let mut elements = Pairs::parse(buffer.get(start..)?)?;
-        for Element { fact, .. } in &self.listed {
-            let element = elements.next_element()?;
-            *ranges.get_mut(fact.index())? =
-                start.checked_add(element.start)?..start.checked_add(element.end)?;
+        if host.evaluate(list, buffer).is_err() {
+            return Fetched::Failed;
         }
-        Some(())
+        if self.condition.is_some() && buffer.len() == start {
+            return Fetched::NotMeant;
+        }
+        match self.find_elements(start, buffer, ranges) {
+            Some(branch) => Fetched::Values(branch),
+            None => Fetched::Failed,
+        }
+    }
+
+    fn find_elements(&self, start: usize, buffer: &[u8], ranges: &mut Ranges) -> Option<usize> {
+        let bytes = buffer.get(start..)?;
+        let mut elements = Pairs::parse(bytes)?;
+        let mut next = || {
+            let element = elements.next_element()?;
+            Some(start.checked_add(element.start)?..start.checked_add(element.end)?)
+        };
+        let mut number = 0;
+        if self.branches.len() > 1 {
+            let direction = next()?;
+            number = branch_of(buffer.get(direction.clone())?);
+            ranges.set_fact(Fact::ListenerDirection, direction);
+        }
+        for Element { key, .. } in &self.branches.get(number)?.listed {
+            ranges.set(*key, next()?);
+        }
+        Some(number)
+    }
+
+    fn is_meant(&self, host: &mut impl Host, buffer: &mut Vec<u8>) -> bool {
+        let Some(condition) = self.condition else { return true };
+        let start = buffer.len();
+        let evaluated = host.evaluate(condition.expression, buffer).is_ok();
+        let meant =
+            evaluated && decode::boolean(buffer.get(start..).unwrap_or_default()) == Some(true);
+        buffer.truncate(start);
+        meant
     }
 
     fn fetch_listed_one_by_one(
@@ -89,25 +244,87 @@ impl Query {
         host: &mut impl Host,
         buffer: &mut Vec<u8>,
         ranges: &mut Ranges,
-    ) {
-        let before = self.listed.len();
+    ) -> usize {
+        let mut number = 0;
+        if self.branches.len() > 1 {
+            let start = buffer.len();
+            if let Some(direction) = self.direction {
+                // Absent is no error.
+                let _ = host.evaluate(direction, buffer);
+            }
+            number = branch_of(buffer.get(start..).unwrap_or_default());
+            ranges.set_fact(Fact::ListenerDirection, start..buffer.len());
+        }
+        let Some(branch) = self.branches.get_mut(number) else { return number };
+        let before = branch.listed.len();
         let mut failed = Vec::new();
-        self.listed.retain(|element| {
+        branch.listed.retain(|element| {
             let fetched = element.fetch(host, buffer, ranges);
             if !fetched {
-                failed.push(*element);
+                failed.push(element.clone());
             }
             fetched
         });
-        if self.listed.len() < before {
-            self.compile_list(host);
+        branch.alone.append(&mut failed);
+        if branch.listed.len() < before {
+            self.compile_lists(host);
         }
-        self.alone.append(&mut failed);
+        number
     }
 
-    fn compile_list(&mut self, host: &mut impl Host) {
-        let texts: Vec<&str> = self.listed.iter().map(|e| e.fact.expression()).collect();
-        self.list = host.compile(&format!("[{}]", texts.join(", "))).ok();
+    fn compile_lists(&mut self, host: &mut impl Host) {
+        let mut elements = self.branches.iter().flat_map(|branch| &branch.listed);
+        let takes_for_granted = elements.any(|element| element.bare().is_some());
+        let quick = takes_for_granted.then(|| host.compile(&self.text(Style::Quick)).ok());
+        self.quick = quick.flatten();
+        self.list = None;
+        if self.branches.iter().any(|branch| !branch.listed.is_empty()) {
+            self.list = host.compile(&self.text(Style::Guarded)).ok();
+        }
+    }
+
+    fn text(&self, style: Style) -> String {
+        let mut text = match self.branches.as_slice() {
+            [inbound, others] => {
+                let direction = Fact::ListenerDirection;
+                let bare = direction.bare().unwrap_or_default();
+                let (guard, value) = match style {
+                    Style::Quick => (String::new(), bare),
+                    Style::Guarded => (["has(", bare, ") && "].concat(), direction.expression()),
+                };
+                let (inbound, others) = (inbound.text("1", style), others.text(value, style));
+                [&guard, bare, " == 1 ? ", &inbound, " : ", &others].concat()
+            }
+            branches => branches.first().map(|branch| branch.text("", style)).unwrap_or_default(),
+        };
+        if let Some(condition) = self.condition {
+            text = [condition.text, " ? (", &text, ") : ''"].concat();
+        }
+        text
+    }
+}
+
+/// Inbound streams have a branch of their own.
+fn branch_of(direction: &[u8]) -> usize {
+    usize::from(decode::int(direction) != Some(1))
+}
+
+// === impl Branch ===
+
+impl Branch {
+    /// The list, with something in front.
+    fn text(&self, first: &str, style: Style) -> String {
+        let mut text = String::from("[");
+        text.push_str(first);
+        for element in &self.listed {
+            if text.len() > 1 {
+                text.push_str(", ");
+            }
+            let bare = element.bare().filter(|_| style == Style::Quick);
+            text.push_str(bare.unwrap_or(&element.text));
+        }
+        text.push(']');
+        text
     }
 }
 
@@ -118,27 +335,83 @@ pub(crate) fn fetch_apart(
     buffer: &mut Vec<u8>,
     ranges: &mut Ranges,
 ) {
-    *ranges = NO_RANGES;
+    ranges.clear();
     for (fact, _) in TABLE.iter().filter(|(fact, _)| facts.contains(fact)) {
         let start = buffer.len();
         // Absent is no error.
         let _ = host.attribute(fact.path(), buffer);
-        if let Some(range) = ranges.get_mut(fact.index()) {
-            *range = start..buffer.len();
-        }
+        ranges.set(Key::Fact(*fact), start..buffer.len());
     }
+}
+
+/// Fetches what an expression reads, beside what is there; otherwise as [`fetch_apart`].
+pub(crate) fn fetch_read(
+    slot: Slot,
+    fetch: &Fetch,
+    host: &mut impl Host,
+    buffer: &mut Vec<u8>,
+    ranges: &mut Ranges,
+) {
+    let start = buffer.len();
+    if fetch.is_marked() {
+        buffer.push(MARK);
+    }
+    if host.attribute(&fetch.path(), buffer).is_err() {
+        buffer.truncate(start);
+    }
+    ranges.set(Key::Read(slot), start..buffer.len());
 }
 
 // === impl Element ===
 
 impl Element {
+    fn bare(&self) -> Option<&'static str> {
+        match self.key {
+            Key::Fact(fact) => fact.bare(),
+            Key::Read(_) => None,
+        }
+    }
+
     fn fetch(&self, host: &mut impl Host, buffer: &mut Vec<u8>, ranges: &mut Ranges) -> bool {
         let start = buffer.len();
         let fetched = host.evaluate(self.expression, buffer).is_ok();
-        if let Some(range) = ranges.get_mut(self.fact.index()) {
-            *range = start..buffer.len();
-        }
+        ranges.set(self.key, start..buffer.len());
         fetched
+    }
+}
+
+// === impl Ranges ===
+
+impl Ranges {
+    /// Nothing fetched yet.
+    pub const fn new() -> Self {
+        Self { facts: [const { 0..0 }; FACT_COUNT], reads: Vec::new() }
+    }
+
+    /// Where a fact lies that was found elsewhere.
+    pub fn set_fact(&mut self, fact: Fact, range: Range<usize>) {
+        self.set(Key::Fact(fact), range);
+    }
+
+    fn clear(&mut self) {
+        self.facts.fill(0..0);
+        self.reads.fill(0..0);
+    }
+
+    fn set(&mut self, key: Key, range: Range<usize>) {
+        let place = match key {
+            Key::Fact(fact) => self.facts.get_mut(fact.index()),
+            Key::Read(slot) => {
+                let slot = usize::from(slot.0);
+                if self.reads.len() <= slot {
+                    self.reads.resize(slot.saturating_add(1), 0..0);
+                }
+                self.reads.get_mut(slot)
+            }
+        };
+        if let Some(place) = place {
+            *place = range;
+        }
     }
 }
 
@@ -151,10 +424,16 @@ impl<'a> Facts<'a> {
 
     /// The fact's bytes; empty when absent.
     pub fn bytes(&self, fact: Fact) -> &'a [u8] {
-        self.ranges
-            .get(fact.index())
-            .and_then(|range| self.buffer.get(range.clone()))
-            .unwrap_or_default()
+        self.slice(self.ranges.facts.get(fact.index()))
+    }
+
+    /// What an expression reads; empty when absent.
+    pub(crate) fn read(&self, slot: Slot) -> &'a [u8] {
+        self.slice(self.ranges.reads.get(usize::from(slot.0)))
+    }
+
+    fn slice(&self, range: Option<&Range<usize>>) -> &'a [u8] {
+        range.and_then(|range| self.buffer.get(range.clone())).unwrap_or_default()
     }
 
     /// The fact as a number; `None` when absent.

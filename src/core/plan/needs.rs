@@ -1,54 +1,120 @@
-//! Which facts a plan's metrics are made of.
+//! What a plan's metrics and attributes are made of.
 
+use super::reads::Reads;
 use super::{Group, Source};
 use crate::attribute::Fact;
-use crate::expr::{Program, Side};
-use crate::metric::Label;
+use crate::expr::{Bound, Side, Slot};
 use crate::metric::standard::{Measure, Occasion, Quantity};
+use crate::metric::{Label, Reporter};
 
-/// The facts of the groups recorded on `occasions`, whoever reports; in no order, some more than once.
-pub(super) fn needs(groups: &[Group], programs: &[Program], occasions: &[Occasion]) -> Vec<Fact> {
-    let mut needs: Vec<Fact> = Vec::new();
-    for group in groups.iter().filter(|group| occasions.contains(&group.occasion)) {
-        for (_, source) in &group.labels {
-            of_source(source, programs, &mut needs);
-        }
-        for metric in &group.metrics {
-            needs.extend(of_measure(metric.measure));
-        }
-    }
-    if !needs.is_empty() {
-        needs.push(Fact::ListenerDirection);
-    }
-    needs
+/// What is fetched and evaluated together.
+#[derive(Debug, Default)]
+pub(crate) struct Needs {
+    /// Facts, in no order, some more than once.
+    pub facts: Vec<Fact>,
+    /// What expressions read beyond facts, in no order, some more than once.
+    pub slots: Vec<Slot>,
+    /// Everything expressions read, in no order, some more than once.
+    pub reads: Vec<Slot>,
+    /// Expressions of the plan, each once.
+    pub expressions: Vec<usize>,
+    /// Conditions of the plan, each once.
+    pub conditions: Vec<usize>,
 }
 
-fn of_source(source: &Source, programs: &[Program], needs: &mut Vec<Fact>) {
-    match source {
-        Source::Nothing => {}
-        Source::Standard(label) => needs.extend_from_slice(of_label(*label)),
-        Source::Expression(index) => {
-            let side = programs.get(*index).and_then(Program::reads_peer);
-            needs.extend_from_slice(of_peer(side));
-        }
-        Source::When(_, sources) => {
-            of_source(&sources.0, programs, needs);
-            of_source(&sources.1, programs, needs);
-        }
+/// What the needs of metrics are found in.
+pub(super) struct Compiled<'p> {
+    pub groups: &'p [Group],
+    pub expressions: &'p [Bound],
+    pub conditions: &'p [Bound],
+    pub reads: &'p Reads,
+}
+
+// === impl Needs ===
+
+impl Needs {
+    /// Adds what an expression reads.
+    pub fn expression(&mut self, bound: &Bound, reads: &Reads) {
+        self.reads.extend_from_slice(bound.reads());
+        reads.need(bound.reads(), self);
+    }
+
+    /// The needs of a connection, which has no headers: to ask for them could fail the whole list.
+    pub fn of_connection(mut self, reads: &Reads) -> Self {
+        self.facts.retain(|fact| !is_of_request(*fact));
+        self.slots.retain(|slot| !reads.fetch(*slot).is_some_and(|fetch| fetch.is_of_request()));
+        self
     }
 }
 
-fn of_measure(measure: Measure) -> Option<Fact> {
-    match measure {
-        Measure::Milliseconds => Some(Fact::Duration),
-        Measure::Bytes(fact) => Some(fact),
-        Measure::Growth(quantity) => of_quantity(quantity),
-        Measure::One | Measure::Expression(_) => None,
+// === impl Compiled ===
+
+impl Compiled<'_> {
+    /// The needs of the groups recorded on `occasions` by any of `reporters`.
+    pub fn needs(&self, occasions: &[Occasion], reporters: &[Reporter]) -> Needs {
+        let mut needs = Needs::default();
+        for group in self.groups.iter().filter(|group| occasions.contains(&group.occasion)) {
+            for (_, source) in &group.labels {
+                self.source(source, reporters, &mut needs);
+            }
+            for metric in &group.metrics {
+                self.measure(metric.measure, &mut needs);
+                metric.unless.iter().for_each(|condition| self.condition(*condition, &mut needs));
+            }
+            needs.facts.push(Fact::ListenerDirection);
+        }
+        needs
+    }
+
+    fn source(&self, source: &Source, reporters: &[Reporter], needs: &mut Needs) {
+        match source {
+            Source::Nothing => {}
+            Source::Standard(label) => {
+                let facts = reporters.iter().flat_map(|reporter| of_label(*label, *reporter));
+                facts.for_each(|facts| needs.facts.extend_from_slice(facts));
+            }
+            Source::Expression(index) => self.expression(*index, needs),
+            Source::When(condition, sources) => {
+                self.condition(*condition, needs);
+                self.source(&sources.0, reporters, needs);
+                self.source(&sources.1, reporters, needs);
+            }
+        }
+    }
+
+    fn measure(&self, measure: Measure, needs: &mut Needs) {
+        match measure {
+            Measure::Milliseconds => needs.facts.push(Fact::Duration),
+            Measure::Bytes(fact) => needs.facts.push(fact),
+            Measure::Growth(quantity) => needs.facts.extend(of_quantity(quantity)),
+            Measure::Expression(index) => self.expression(index, needs),
+            Measure::One => {}
+        }
+    }
+
+    fn expression(&self, index: usize, needs: &mut Needs) {
+        if needs.expressions.contains(&index) {
+            return;
+        }
+        needs.expressions.push(index);
+        if let Some(bound) = self.expressions.get(index) {
+            needs.expression(bound, self.reads);
+        }
+    }
+
+    fn condition(&self, index: usize, needs: &mut Needs) {
+        if needs.conditions.contains(&index) {
+            return;
+        }
+        needs.conditions.push(index);
+        if let Some(bound) = self.conditions.get(index) {
+            needs.expression(bound, self.reads);
+        }
     }
 }
 
 /// The fact that tells how much there is of a quantity.
-pub(super) fn of_quantity(quantity: Quantity) -> Option<Fact> {
+fn of_quantity(quantity: Quantity) -> Option<Fact> {
     match quantity {
         Quantity::RequestMessages | Quantity::ResponseMessages => Some(Fact::GrpcMessages),
         Quantity::SentBytes => Some(Fact::ResponseBytes),
@@ -62,73 +128,67 @@ const UPSTREAM: &[Fact] = &[Fact::UpstreamPeer, Fact::EndpointWorkload];
 const PRINCIPALS: &[Fact] =
     &[Fact::PeerPrincipal, Fact::LocalPrincipal, Fact::DownstreamPeerSan, Fact::DownstreamLocalSan];
 
-fn of_peer(side: Option<Side>) -> &'static [Fact] {
+/// What tells who a peer is.
+pub(super) fn of_peer(side: Side) -> &'static [Fact] {
     match side {
-        None => &[],
-        Some(Side::Downstream) => DOWNSTREAM,
-        Some(Side::Upstream) => UPSTREAM,
+        Side::Downstream => DOWNSTREAM,
+        Side::Upstream => UPSTREAM,
     }
 }
 
-fn of_label(label: Label) -> &'static [Fact] {
+/// What a label is made of, from a reporter's point of view; see [`crate::metric::Labels`].
+fn of_label(label: Label, reporter: Reporter) -> &'static [&'static [Fact]] {
+    let (source, destination) = match reporter {
+        Reporter::Source => (false, true),
+        Reporter::Destination => (true, false),
+        Reporter::Waypoint => (true, true),
+    };
     match label {
-        Label::Reporter => &[],
         Label::SourceWorkload
         | Label::SourceCanonicalService
         | Label::SourceCanonicalRevision
         | Label::SourceApp
         | Label::SourceVersion
-        | Label::SourceCluster => DOWNSTREAM,
-        Label::SourceWorkloadNamespace => &[
-            Fact::DownstreamPeer,
-            Fact::PeerPrincipal,
-            Fact::LocalPrincipal,
-            Fact::DownstreamPeerSan,
-            Fact::DownstreamLocalSan,
-        ],
-        Label::SourcePrincipal => &[
-            Fact::UpstreamLocalSan,
-            Fact::PeerPrincipal,
-            Fact::LocalPrincipal,
-            Fact::DownstreamPeerSan,
-        ],
+        | Label::SourceCluster
+            if source =>
+        {
+            &[DOWNSTREAM]
+        }
+        Label::SourceWorkloadNamespace if source => &[DOWNSTREAM, PRINCIPALS],
+        Label::SourcePrincipal if source => &[PRINCIPALS],
+        Label::SourcePrincipal => &[&[Fact::UpstreamLocalSan]],
         Label::DestinationWorkload
         | Label::DestinationCanonicalService
         | Label::DestinationCanonicalRevision
         | Label::DestinationApp
         | Label::DestinationVersion
-        | Label::DestinationCluster => UPSTREAM,
-        Label::DestinationWorkloadNamespace => {
-            &[Fact::UpstreamPeerSan, Fact::UpstreamPeer, Fact::EndpointWorkload]
+        | Label::DestinationCluster
+            if destination =>
+        {
+            &[UPSTREAM]
         }
-        Label::DestinationPrincipal => &[
-            Fact::UpstreamPeerSan,
-            Fact::UpstreamPeer,
-            Fact::EndpointWorkload,
-            Fact::PeerPrincipal,
-            Fact::LocalPrincipal,
-            Fact::DownstreamLocalSan,
-        ],
-        Label::DestinationService | Label::DestinationServiceName => {
-            &[Fact::Host, Fact::RouteName, Fact::ClusterName, Fact::ClusterService]
+        Label::DestinationWorkloadNamespace | Label::DestinationPrincipal if destination => {
+            &[&[Fact::UpstreamPeerSan], UPSTREAM]
         }
-        Label::DestinationServiceNamespace => &[
-            Fact::RouteName,
-            Fact::ClusterName,
-            Fact::ClusterService,
-            Fact::UpstreamPeer,
-            Fact::EndpointWorkload,
-        ],
-        Label::RequestProtocol => &[Fact::ContentType],
-        Label::ResponseCode => &[Fact::ResponseCode],
-        Label::GrpcResponseStatus => &[Fact::ContentType, Fact::GrpcStatus],
-        Label::ResponseFlags => &[Fact::ResponseFlags],
-        Label::ConnectionSecurityPolicy => PRINCIPALS,
+        Label::DestinationPrincipal => &[PRINCIPALS],
+        Label::DestinationService | Label::DestinationServiceName => SERVICE,
+        Label::DestinationServiceNamespace if destination => {
+            &[&[Fact::RouteName, Fact::ClusterName, Fact::ClusterService], UPSTREAM]
+        }
+        Label::RequestProtocol => &[&[Fact::ContentType]],
+        Label::ResponseCode => &[&[Fact::ResponseCode]],
+        Label::GrpcResponseStatus => &[&[Fact::ContentType, Fact::GrpcStatus]],
+        Label::ResponseFlags => &[&[Fact::ResponseFlags]],
+        Label::ConnectionSecurityPolicy if source => &[PRINCIPALS],
+        _ => &[],
     }
 }
 
-/// Facts that only requests have: to ask for them on a connection could fail the whole list.
-pub(super) fn is_of_request(fact: Fact) -> bool {
+const SERVICE: &[&[Fact]] =
+    &[&[Fact::Host, Fact::RouteName, Fact::ClusterName, Fact::ClusterService]];
+
+/// Facts that only requests have.
+fn is_of_request(fact: Fact) -> bool {
     matches!(
         fact,
         Fact::Host

@@ -132,7 +132,7 @@ pub(super) fn attribute_values(config: &Config, names: &[String]) -> Vec<Vec<Vec
 }
 
 /// Which derived attribute the text of a dimension is, `Some(None)` for a literal text, `None` for anything else.
-pub(super) fn reads(text: &str, names: &[String]) -> Option<Option<usize>> {
+pub(super) fn reads_attribute(text: &str, names: &[String]) -> Option<Option<usize>> {
     let text = text.trim();
     let quoted = |text: &'_ str| {
         let quote = text.chars().next().filter(|c| ['\'', '"'].contains(c))?;
@@ -155,14 +155,14 @@ mod tests {
     fn a_dimension_that_is_an_attribute_is_known() {
         let names = ["a".to_owned(), "op".to_owned()];
         for text in ["op", " op ", "filter_state['wasm.op']", "filter_state[\"wasm.op\"]"] {
-            assert_eq!(reads(text, &names), Some(Some(1)), "{text}");
+            assert_eq!(reads_attribute(text, &names), Some(Some(1)), "{text}");
         }
         for text in ["'op'", "\"op\"", "''"] {
-            assert_eq!(reads(text, &names), Some(None), "{text}");
+            assert_eq!(reads_attribute(text, &names), Some(None), "{text}");
         }
         for text in ["op + 'x'", "'a' + 'b'", "other", "filter_state['op']", "filter_state.op", ""]
         {
-            assert_eq!(reads(text, &names), None, "{text}");
+            assert_eq!(reads_attribute(text, &names), None, "{text}");
         }
     }
 }

@@ -167,6 +167,18 @@ impl Series {
             let room = self.has_room();
             let Some(table) = self.tables.get_mut(set.number) else { return };
             let labels = &table.labels;
+            let over = instead.iter().zip(&table.limited).any(|(value, limited)| {
+                let values = limited.and_then(|place| self.values.get_mut(place));
+                match (value, values, self.limits.max_values) {
+                    (Some(value), Some((_, values)), Some(most)) => {
+                        is_one_too_many(*value, values, most, sink, errors)
+                    }
+                    _ => false,
+                }
+            });
+            if over {
+                continue;
+            }
             let folded = Folded { set, labels, over: &[], instead: &instead, fold: Fold::None };
             let hash = table.series.hash(folded.values());
             if table.series.find(hash, folded.values()).is_some() {
@@ -212,16 +224,11 @@ impl Series {
         let Some(table) = self.tables.get(set.number) else { return };
         let room = self.has_room() && self.sets.has_room(hash, self.limit_of(Fold::None));
         for ((_, source), limited) in set.group.labels.iter().zip(&table.limited) {
+            let limit = if room { most } else { 0 };
             let values = limited.and_then(|place| self.values.get_mut(place));
-            let over = match (values, set.view.value(source)) {
-                (Some((_, values)), Value::Text(value)) if value != UNKNOWN => {
-                    let hash = FixedState::with_seed(0).hash_one(value);
-                    let limit = if room { most } else { 0 };
-                    let admitted = errors.host_call(values.admit(hash, limit, sink));
-                    admitted == Some(Admission::Full)
-                }
-                _ => false,
-            };
+            let over = values.is_some_and(|(_, values)| {
+                is_one_too_many(set.view.value(source), values, limit, sink, errors)
+            });
             self.over.push(over);
         }
     }
@@ -312,6 +319,23 @@ impl<'a> Folded<'a> {
         }
         name.push_str(metric);
         name
+    }
+}
+
+/// Whether a value of a dimension is not among the `most` there may be. To have none is no value.
+fn is_one_too_many(
+    value: Value<'_>,
+    values: &mut Registry,
+    most: usize,
+    sink: &mut impl Sink,
+    errors: &mut Errors,
+) -> bool {
+    match value {
+        Value::Text(value) if value != UNKNOWN => {
+            let hash = FixedState::with_seed(0).hash_one(value);
+            errors.host_call(values.admit(hash, most, sink)) == Some(Admission::Full)
+        }
+        _ => false,
     }
 }
 
