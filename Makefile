@@ -1,7 +1,7 @@
 # opmeter: per-operation Istio metrics for any Envoy. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build envoy-path test test-versions check unit wasm-test bench bench-core manifests deny clean
+.PHONY: help run build envoy-path test test-versions check unit wasm-test bench bench-core memory manifests deny clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench-core: ## What the core costs alone, natively: matching, configuring, a req
 
 manifests: ## Make istio-manifests/ again from its opmeter.yaml files
 	@make/manifests.sh
+
+memory: build ## The memory that a full series budget takes of a real Envoy, with 1, 2 and 4 workers
+	@make/memory.sh
 
 deny: ## Licences, bans and sources of all dependencies (needs cargo-deny)
 	@make/deny.sh

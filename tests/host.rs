@@ -3,7 +3,7 @@
 use support::case::{Case, Connection, Side, read_all};
 use support::cel::status;
 use support::module;
-use support::wasm_host::WasmHost;
+use support::wasm_host::{Mangle, WasmHost};
 
 const OPERATIONS: &str = r#"{
     "attributes": [{"output_attribute": "op", "match": [{"value": "get", "condition": "request.method == 'GET'"}]}],
@@ -285,8 +285,128 @@ fn no_status_of_any_call_harms_the_module() {
     }
 }
 
+/// Requests and connections, with everything that is read of them.
+fn all_about() -> Case {
+    let mut case = case(
+        r#"{
+        "attributes": [
+            {"output_attribute": "op", "match": [{"value": "get", "condition": "request.method == 'GET'"}]},
+            {"output_attribute": "route", "phase": "ON_REQUEST", "operations": [{"path": "/{a}"}, {"path": "/{a}/{b}"}]}],
+        "definitions": [{"name": "mine", "value": "response.code", "type": "HISTOGRAM"}],
+        "metrics": [{"dimensions": {"operation": "op", "route": "route", "x": "request.headers['x']", "y": "response.flags",
+            "peer": "filter_state.upstream_peer.labels['role']"}, "match": "response.code > 0"}],
+        "limits": {"max_series": 100, "max_values_per_dimension": 20, "max_label_bytes": 64},
+        "prewarm": {}, "metadata_exchange": {"additional_labels": ["role"]}}"#,
+    );
+    let lasting = lasting();
+    case.side = lasting.side;
+    case.requests = lasting.requests;
+    case
+}
+
+/// Properties that are absent, of another type or of another length; header values and node metadata likewise.
 #[test]
-fn workers_share_nothing() {
+fn values_of_any_shape_are_counted_and_do_no_harm() {
+    for (seed, case) in (1..).zip([all_about(), lasting(), case(OPERATIONS), case("{}")]) {
+        let mut host = host(&case);
+        host.state_mut().mangle = Some(Mangle::new(seed * 7919));
+        const STREAMS: u32 = 250;
+        for _ in 0..STREAMS {
+            stream(&mut host, &case);
+        }
+        host.state_mut().mangle = None;
+        stream(&mut host, &case);
+        let total = |name: &str| {
+            let all = host.state().metrics.series();
+            all.iter().filter(|s| s.name == name).map(|s| s.value).sum::<f64>()
+        };
+        assert_eq!(total("istio_requests_total"), f64::from(STREAMS + 1), "{}", case.config);
+        assert_eq!(total("istio_request_bytes_count"), f64::from(STREAMS + 1));
+        for name in host.state().metrics.names() {
+            assert!(name.chars().all(|c| !c.is_control()), "{name:?}");
+            assert_eq!(name.matches(";.;").count(), name.matches("=.=").count(), "{name:?}");
+        }
+    }
+}
+
+#[test]
+fn connections_of_any_shape_are_counted_and_do_no_harm() {
+    let mut case = case("{}");
+    case.connections = vec![toml::from_str("received_bytes = 3").unwrap()];
+    let mut host = host(&case);
+    host.state_mut().mangle = Some(Mangle::new(99));
+    for _ in 0..250 {
+        host.connection(&case, &case.connections[0]).unwrap();
+    }
+    let all = host.state().metrics.series();
+    let total = |name: &str| all.iter().filter(|s| s.name == name).map(|s| s.value).sum::<f64>();
+    assert_eq!(total("istio_tcp_connections_opened_total"), 250.0);
+    assert_eq!(total("istio_tcp_connections_closed_total"), 250.0);
+}
+
+#[test]
+fn a_node_of_any_shape_does_no_harm() {
+    let case = all_about();
+    for seed in 0..30 {
+        let mut host = WasmHost::new(module::bytes(), &case).unwrap();
+        host.state_mut().mangle = Some(Mangle::new(seed * 104_729));
+        host.configure().unwrap();
+        stream(&mut host, &case);
+    }
+}
+
+/// Label sets of a proxy: how many there may be is one number for all its workers.
+#[test]
+fn workers_keep_one_budget() {
+    let config =
+        r#"{"limits": {"max_series": 16}, "metrics": [{"dimensions": {"x": "request.path"}}]}"#;
+    let mut case = case(config);
+    let (mut one, mut other) = (host(&case), WasmHost::new(module::bytes(), &case).unwrap());
+    other.state_mut().shared = one.state().shared.clone();
+    assert!(other.configure().unwrap());
+    for path in 0..40 {
+        case.requests[0].path = format!("/{path}");
+        stream(&mut one, &case);
+        case.requests[0].path = format!("/{}", 60 - path);
+        stream(&mut other, &case);
+    }
+    let requests = |host: &WasmHost| -> Vec<support::series::Series> {
+        let all = host.state().metrics.series();
+        all.into_iter().filter(|s| s.name == "istio_requests_total").collect()
+    };
+    let (first, second) = (requests(&one), requests(&other));
+    let sum = |all: &[support::series::Series]| all.iter().map(|s| s.value).sum::<f64>();
+    assert_eq!((sum(&first), sum(&second)), (40.0, 40.0));
+    let mut sets: Vec<_> = first.iter().chain(&second).map(|s| s.labels.clone()).collect();
+    sets.sort();
+    sets.dedup();
+    assert_eq!(sets.len(), 15, "an eighth of 16 is for folded sets, of which there is one");
+    let told = value(&one, "opmeter_series").unwrap() + value(&other, "opmeter_series").unwrap();
+    assert_eq!(told, 15.0);
+}
+
+#[test]
+fn a_label_set_that_found_no_room_costs_no_call_either() {
+    let config =
+        r#"{"limits": {"max_series": 8}, "metrics": [{"dimensions": {"x": "request.path"}}]}"#;
+    let mut case = case(config);
+    let mut host = host(&case);
+    let mut at = |path: usize| {
+        case.requests[0].path = format!("/{path}");
+        host.state_mut().calls.clear();
+        stream(&mut host, &case);
+        host.state().calls.clone()
+    };
+    (0..8).for_each(|path| drop(at(path)));
+    let known = at(0);
+    let mut folded = at(100);
+    // Of the overflow it tells as well.
+    *folded.get_mut("proxy_increment_metric").unwrap() -= 1;
+    assert_eq!(folded, known);
+}
+
+#[test]
+fn proxies_share_nothing() {
     let case = case(OPERATIONS);
     let (mut one, mut other) = (host(&case), host(&case));
     stream(&mut one, &case);

@@ -2,55 +2,12 @@
 
 use http_body_util::Full;
 use hyper::Request;
-use std::io::Write;
-use std::process::{Command, Stdio};
 use support::app::App;
 use support::http;
 use support::mesh::{Sidecar, metadata};
 use support::scrape::Scrape;
+use support::second_reader::{python, read};
 use support::series::Series;
-
-/// Reads a scrape from standard input and writes one line of JSON per sample.
-const READER: &str = "
-import json, sys
-from prometheus_client.parser import text_string_to_metric_families
-for family in text_string_to_metric_families(sys.stdin.buffer.read().decode()):
-    for sample in family.samples:
-        print(json.dumps([sample.name, sample.labels, repr(float(sample.value))]))
-";
-
-/// The Python to ask, which has to have `prometheus_client`: `OPMETER_PYTHON`.
-fn python() -> Option<String> {
-    let python = std::env::var("OPMETER_PYTHON").ok();
-    let required = std::env::var_os("OPMETER_REQUIRE_ENVOY").is_some();
-    assert!(python.is_some() || !required, "OPMETER_PYTHON is not set");
-    if python.is_none() {
-        eprintln!("SKIPPED: OPMETER_PYTHON is not set, nothing was read");
-    }
-    python
-}
-
-fn read(python: &str, scrape: &str) -> Vec<Series> {
-    let mut reader = Command::new(python)
-        .args(["-c", READER])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("a Python");
-    let mut input = reader.stdin.take().expect("a pipe");
-    let scrape = scrape.to_owned();
-    let writer = std::thread::spawn(move || input.write_all(scrape.as_bytes()));
-    let output = reader.wait_with_output().expect("an end");
-    writer.join().expect("no panic").expect("written");
-    assert!(output.status.success(), "the scrape is not in Prometheus' format");
-    let lines = String::from_utf8(output.stdout).expect("text");
-    lines.lines().map(sample).collect()
-}
-
-fn sample(line: &str) -> Series {
-    let (name, labels, value): (String, _, String) = serde_json::from_str(line).expect("a sample");
-    Series { name, labels, value: value.parse().expect("a number") }
-}
 
 /// The module's samples, in an order that both readers agree on. The library renames Envoy's own counters, whose names do
 /// not end in `_total`.

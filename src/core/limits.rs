@@ -12,6 +12,25 @@ pub const MAX_SEPARATOR_BYTES: usize = 16;
 /// Farthest spelling (in edits) that is still offered as "did you mean".
 pub const MAX_SUGGESTION_DISTANCE: usize = 3;
 
+/// Label sets per proxy, when `limits.max_series` says nothing: 64 MB of Envoy's memory with two workers and a scrape
+/// (docs/adr/0012, measured by `make memory`).
+pub const DEFAULT_MAX_SERIES: usize = 500;
+
+/// Most label sets that can be asked for: the list that the workers share of them is copied for each new one.
+pub const MAX_MAX_SERIES: u64 = 100_000;
+
+/// Longest label value that can be asked for, in bytes: as long as a SPIFFE id may be.
+pub const MAX_LABEL_BYTES: u64 = 2048;
+
+/// Shortest limit of label values that can be asked for, in bytes: what is cut ends in 17 bytes of hash.
+pub const MIN_LABEL_BYTES: u64 = 32;
+
+/// Longest label value in bytes, when `limits.max_label_bytes` says nothing.
+pub const DEFAULT_LABEL_BYTES: usize = 256;
+
+/// Most status codes that can be prewarmed.
+pub const MAX_PREWARM_CODES: usize = 32;
+
 /// Milliseconds between reports of a stream that lasts, when `tcp_reporting_duration` says nothing (Istio's default).
 pub const DEFAULT_REPORTING_INTERVAL: u32 = 5_000;
 

@@ -92,6 +92,13 @@ pub trait Sink {
     /// Adds to a counter, or moves a gauge by `delta`.
     fn increment(&mut self, metric: MetricId, delta: i64) -> Result<(), Failed>;
 
-    /// Sets a gauge, or adds one value to a histogram.
+    /// Sets a gauge, adds one value to a histogram, or adds to a counter (Envoy; even 0, after which it counts as used).
     fn record(&mut self, metric: MetricId, value: u64) -> Result<(), Failed>;
+
+    /// Appends to `out` what the proxy's workers share under a name, and gives its version; `None` when there is nothing.
+    fn shared(&mut self, name: &str, out: &mut Vec<u8>) -> Result<Option<u32>, Failed>;
+
+    /// Shares a value, unless another worker has changed it since it had `version`; `false` when one has. Without a
+    /// version the value is set whatever there is.
+    fn share(&mut self, name: &str, value: &[u8], version: Option<u32>) -> Result<bool, Failed>;
 }

@@ -77,6 +77,25 @@ impl Sink for Proxy {
     fn record(&mut self, metric: MetricId, value: u64) -> Result<(), Failed> {
         abi::record_metric(metric.0, value).map_err(Failed)
     }
+
+    fn shared(&mut self, name: &str, out: &mut Vec<u8>) -> Result<Option<u32>, Failed> {
+        match abi::shared_data(name) {
+            Ok((value, version)) => {
+                out.extend_from_slice(&value);
+                Ok(Some(version))
+            }
+            Err(abi::NOT_FOUND) => Ok(None),
+            Err(status) => Err(Failed(status)),
+        }
+    }
+
+    fn share(&mut self, name: &str, value: &[u8], version: Option<u32>) -> Result<bool, Failed> {
+        match abi::set_shared_data(name, value, version.unwrap_or(abi::ANY_VERSION)) {
+            Ok(()) => Ok(true),
+            Err(abi::CAS_MISMATCH) => Ok(false),
+            Err(status) => Err(Failed(status)),
+        }
+    }
 }
 
 fn map(message: Message) -> HeaderMap {

@@ -1,5 +1,7 @@
 //! Two sidecars, each a real Envoy with the module, and what they tell of each other.
 
+mod anything;
+mod budget;
 mod exchange;
 mod grpc;
 mod hostile;

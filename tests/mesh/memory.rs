@@ -38,11 +38,9 @@ async fn send(client: &mut SendRequest<Full<Bytes>>, peers: Range<usize>) {
     }
 }
 
-/// Memory that the process holds, in KiB (Linux, `/proc/PID/status`).
+/// Memory that the process holds, in KiB.
 fn resident(envoy: &Envoy) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", envoy.id())).expect("status");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
-    line.trim().trim_end_matches(" kB").parse().expect("a number")
+    envoy.memory_kib("VmRSS").expect("a Linux")
 }
 
 #[tokio::test]

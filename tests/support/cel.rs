@@ -23,6 +23,8 @@ pub mod status {
     pub const BAD_ARGUMENT: u32 = 2;
     /// A value cannot be written as bytes.
     pub const SERIALIZATION_FAILURE: u32 = 3;
+    /// Shared data has another version.
+    pub const CAS_MISMATCH: u32 = 8;
     /// An expression cannot be evaluated.
     pub const INTERNAL_FAILURE: u32 = 10;
     /// The host does not offer this call.

@@ -117,16 +117,23 @@ impl Envoy {
     pub fn launch(binary: &Path, case: &Case, mount: Mount, upstream: u16) -> Result<Self> {
         let folder = folder()?;
         let bootstrap = bootstrap::build(case, mount, upstream, folder.path(), module::path())?;
-        Self::start(binary, folder, &bootstrap)
+        Self::start(binary, folder, &bootstrap, 1)
     }
 
     /// Starts an Envoy with a bootstrap whose admin listens on the socket `admin` in `folder`.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub(crate) fn start(binary: &Path, folder: TempDir, bootstrap: &Value) -> Result<Self> {
+    pub(crate) fn start(
+        binary: &Path,
+        folder: TempDir,
+        bootstrap: &Value,
+        workers: u32,
+    ) -> Result<Self> {
         std::fs::write(folder.path().join("envoy.json"), bootstrap.to_string())?;
-        Self::start_with(binary, folder, &["--config-path", "envoy.json"])
+        let workers = workers.to_string();
+        let arguments = ["--config-path", "envoy.json", "--concurrency", &workers];
+        Self::start_with(binary, folder, &arguments)
     }
 
     /// Starts an Envoy with a configuration that `arguments` name, relative to `folder`, where the admin listens likewise.
@@ -136,7 +143,7 @@ impl Envoy {
         let process = Command::new(binary)
             .current_dir(folder.path())
             .args(arguments)
-            .args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"])
+            .args(["--drain-time-s", "1", "--disable-hot-restart", "--log-level", "warning"])
             .args(["--log-format", "%l %v", "--file-flush-interval-msec", "20"])
             .stdin(Stdio::null())
             .stdout(output)
@@ -183,6 +190,11 @@ impl Envoy {
         port(&http::get_unix(&admin, "/listeners?format=json").await?, listener)
     }
 
+    /// Where its files are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Everything Envoy wrote to its standard output, which is what access logs write there.
     ///
     /// # Errors
@@ -213,6 +225,17 @@ impl Envoy {
     /// The process id.
     pub fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// A number of `/proc/PID/status` (`proc_pid_status(5)`), in KiB: `VmRSS` is the memory that the process holds.
+    ///
+    /// # Errors
+    /// Elsewhere than on Linux.
+    pub fn memory_kib(&self, field: &str) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        Ok(number.context("no such field")?.parse()?)
     }
 
     /// Everything the module and Envoy logged.

@@ -30,6 +30,10 @@ pub const TCP_LISTENER: &str = "tcp";
 /// A sidecar to be started.
 #[derive(Clone, Debug)]
 pub struct Sidecar {
+    /// How many workers it has.
+    pub workers: u32,
+    /// Whether its listener for HTTP comes from a file, so that it can be updated.
+    pub dynamic: bool,
     /// Which way its listeners look.
     pub side: Side,
     /// `node` of the bootstrap.
@@ -128,6 +132,8 @@ impl Sidecar {
 
     fn new(side: Side, node: Value, upstream: u16) -> Self {
         Self {
+            workers: 1,
+            dynamic: false,
             side,
             node,
             config: r#"{"metadata_exchange":{}}"#.to_owned(),
@@ -155,9 +161,20 @@ impl Sidecar {
     pub async fn start(&self, binary: &Path) -> Result<Envoy> {
         let folder = envoy::folder()?;
         let bootstrap = bootstrap::build(self, folder.path(), module::path());
-        let mut envoy = Envoy::start(binary, folder, &bootstrap)?;
+        if self.dynamic {
+            bootstrap::write_listener(self, folder.path(), module::path())?;
+        }
+        let mut envoy = Envoy::start(binary, folder, &bootstrap, self.workers)?;
         ensure!(envoy.wait_until_up().await?, "Envoy ended:\n{}", envoy.log()?);
         Ok(envoy)
+    }
+
+    /// Gives a running Envoy the listener as it is now. Its port stays.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn update(&self, envoy: &Envoy) -> Result<()> {
+        bootstrap::write_listener(self, envoy.folder(), module::path())
     }
 }
 

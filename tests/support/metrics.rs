@@ -51,12 +51,13 @@ impl Metrics {
         true
     }
 
-    /// Sets a gauge or adds to a histogram; `false` for an unknown id or a counter.
+    /// Sets a gauge, adds to a histogram, or to a counter as Envoy does; `false` for an unknown id.
     pub fn record(&mut self, id: u32, amount: u64) -> bool {
         match self.get_mut(id) {
             Some(Metric::Gauge(value)) => *value = amount,
             Some(Metric::Histogram(values)) => values.push(amount),
-            _ => return false,
+            Some(Metric::Counter(value)) => *value += amount,
+            None => return false,
         }
         true
     }
@@ -129,7 +130,7 @@ mod tests {
         assert_ne!(first, second);
         assert!(metrics.increment(first, 1) && metrics.increment(second, 2));
         assert!(
-            !metrics.increment(first, -1) && !metrics.record(first, 1) && !metrics.increment(9, 1)
+            !metrics.increment(first, -1) && metrics.record(first, 0) && !metrics.increment(9, 1)
         );
         assert_eq!(metrics.series()[0].value, 3.0);
     }

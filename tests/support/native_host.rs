@@ -6,6 +6,7 @@ use crate::check;
 use crate::engine::{Headers, Mount, Outcome, Passed};
 use crate::metrics::Metrics;
 use crate::model;
+use crate::shared::SharedData;
 use crate::value::Value;
 use opmeter_core::port::{
     Content, ExprId, Failed, Host, Message, MetricId, MetricKind, Refused, Sink,
@@ -40,6 +41,8 @@ pub struct Proxy {
 pub struct Statistics {
     /// What was defined and recorded.
     pub metrics: Metrics,
+    /// What it shares with other workers.
+    pub shared: SharedData,
     /// How often each call was made, by the name of the ABI's function.
     pub calls: BTreeMap<&'static str, u64>,
 }
@@ -321,6 +324,27 @@ impl Sink for Statistics {
     fn record(&mut self, metric: MetricId, value: u64) -> Result<(), Failed> {
         self.count("proxy_record_metric");
         check::done(self.metrics.record(metric.0, value)).map_err(Failed)
+    }
+
+    fn shared(&mut self, name: &str, out: &mut Vec<u8>) -> Result<Option<u32>, Failed> {
+        self.count("proxy_get_shared_data");
+        match self.shared.get(name) {
+            Ok((value, version)) => {
+                out.extend(value);
+                Ok(Some(version))
+            }
+            Err(status::NOT_FOUND) => Ok(None),
+            Err(status) => Err(Failed(status)),
+        }
+    }
+
+    fn share(&mut self, name: &str, value: &[u8], version: Option<u32>) -> Result<bool, Failed> {
+        self.count("proxy_set_shared_data");
+        match self.shared.set(name, value, version.unwrap_or_default()) {
+            Ok(()) => Ok(true),
+            Err(status::CAS_MISMATCH) => Ok(false),
+            Err(status) => Err(Failed(status)),
+        }
     }
 }
 

@@ -3,6 +3,9 @@
 //! Every instance stands on its own. What a call answers is what Envoy 1.40 answers, phase by phase.
 
 mod imports;
+mod mangle;
+
+pub use mangle::Mangle;
 
 use crate::case::{Case, Connection, Request};
 use crate::engine::{Mount, Outcome, Passed};
@@ -10,6 +13,7 @@ use crate::metrics::Metrics;
 use crate::model;
 use crate::native_host::Proxy;
 use crate::series::Series;
+use crate::shared::SharedData;
 use crate::value::Value;
 use anyhow::{Context, Result, anyhow};
 use std::collections::BTreeMap;
@@ -31,6 +35,8 @@ pub struct HostState {
     pub proxy: Proxy,
     /// Statistics.
     pub metrics: Metrics,
+    /// What it shares with other VMs.
+    pub shared: SharedData,
     /// Log lines so far.
     pub log: Vec<LogLine>,
     /// The proxy's log level, as the module is told.
@@ -39,6 +45,8 @@ pub struct HostState {
     pub calls: BTreeMap<String, u64>,
     /// Statuses to answer in place of doing a call, by ABI function.
     pub inject: BTreeMap<String, u32>,
+    /// What becomes of the values that the proxy hands over.
+    pub mangle: Option<Mangle>,
     /// Milliseconds between calls of `proxy_on_tick`, as the module asked for.
     pub tick_period: Option<u32>,
     configuration: Vec<u8>,
@@ -75,11 +83,13 @@ impl WasmHost {
         let state = HostState {
             proxy: Proxy::new(model::configuring(case)),
             metrics: Metrics::default(),
+            shared: SharedData::default(),
             log: Vec::new(),
             log_level: 2,
             calls: BTreeMap::new(),
             inject: BTreeMap::new(),
             tick_period: None,
+            mangle: None,
             plugin: model::configuring(case),
             stream: None,
             configuration: case.config.clone().into_bytes(),

@@ -119,6 +119,16 @@ impl<'v, 'd> Fields<'v, 'd> {
         number.or_else(|| self.mismatch(path, value, "a number"))
     }
 
+    /// A list of whole numbers; `None` when absent.
+    pub fn unsigned_list(&mut self, name: &str) -> Option<Vec<u64>> {
+        let (path, value) = self.get(name)?;
+        let Value::Array(items) = value else { return self.mismatch(path, value, "a list") };
+        let number = |(i, item): (usize, &Value)| {
+            item.as_u64().or_else(|| self.mismatch(format!("{path}[{i}]"), item, "a number"))
+        };
+        Some(items.iter().enumerate().filter_map(number).collect())
+    }
+
     /// A duration such as `5s`, in milliseconds.
     pub fn milliseconds(&mut self, name: &str) -> Option<u64> {
         let (path, value) = self.get(name)?;

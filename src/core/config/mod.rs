@@ -4,6 +4,7 @@
 //! and as protobuf JSON writes them (`tagsToRemove`).
 
 mod fields;
+mod limits;
 mod raw;
 mod validate;
 
@@ -34,6 +35,28 @@ pub struct Config {
     pub exchange: Option<MetadataExchange>,
     /// Milliseconds between reports of streams that last; 0 reports at their end only.
     pub reporting_interval: u32,
+    /// What bounds series and labels.
+    pub limits: Limits,
+    /// What is defined before it is counted; `None` for nothing.
+    pub prewarm: Option<Prewarm>,
+}
+
+/// Value of `limits`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Label sets of all workers together.
+    pub max_series: usize,
+    /// Values of each dimension, of all workers together; `None` for any number.
+    pub max_values: Option<usize>,
+    /// Longest label value, in bytes.
+    pub max_label_bytes: usize,
+}
+
+/// Value of `prewarm`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prewarm {
+    /// Status codes that are expected, each once.
+    pub response_codes: Vec<i64>,
 }
 
 /// Value of `metadata_exchange`.

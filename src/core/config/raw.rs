@@ -20,6 +20,21 @@ pub(super) struct RawConfig {
     pub exchange: Option<RawExchange>,
     pub max_peer_cache_size: Option<u64>,
     pub tcp_reporting_duration: Option<u64>,
+    pub limits: RawLimits,
+    pub prewarm: Option<RawPrewarm>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct RawLimits {
+    pub max_series: Option<u64>,
+    pub max_values_per_dimension: Option<u64>,
+    pub max_label_bytes: Option<u64>,
+}
+
+/// `None` for a list that is not given.
+#[derive(Debug)]
+pub(super) struct RawPrewarm {
+    pub response_codes: Option<Vec<u64>>,
 }
 
 #[derive(Debug)]
@@ -92,9 +107,11 @@ const CONFIG: Schema = Schema {
         "disable_host_header_fallback",
         "field_separator",
         "graceful_deletion_interval",
+        "limits",
         "max_peer_cache_size",
         "metadata_exchange",
         "metrics",
+        "prewarm",
         "reporter",
         "rotation_interval",
         "standard_metrics",
@@ -103,10 +120,15 @@ const CONFIG: Schema = Schema {
         "tcp_reporting_duration",
         "value_separator",
     ],
-    not_yet: &["limits", "telemetry"],
+    not_yet: &["telemetry"],
 };
 const EXCHANGE: Schema =
     Schema { allowed: &["additional_labels", "max_peers", "skip_external"], not_yet: &[] };
+const LIMITS: Schema = Schema {
+    allowed: &["max_label_bytes", "max_series", "max_values_per_dimension"],
+    not_yet: &[],
+};
+const PREWARM: Schema = Schema { allowed: &["response_codes"], not_yet: &[] };
 const ATTRIBUTE: Schema = Schema {
     allowed: &["match", "openapi", "operations", "output_attribute", "phase"],
     not_yet: &[],
@@ -140,6 +162,7 @@ fn config(value: &Value, diagnostics: &mut Vec<Diagnostic>) -> RawConfig {
     let definitions = fields.list("definitions");
     let metrics = fields.list("metrics");
     let exchange = fields.object("metadata_exchange");
+    let (limits, prewarm) = (fields.object("limits"), fields.object("prewarm"));
     let raw = RawConfig {
         disable_host_header_fallback: fields.boolean("disable_host_header_fallback"),
         reporter: fields.choice("reporter", REPORTERS),
@@ -157,6 +180,8 @@ fn config(value: &Value, diagnostics: &mut Vec<Diagnostic>) -> RawConfig {
         definitions: definitions.into_iter().map(|at| definition(at, diagnostics)).collect(),
         metrics: metrics.into_iter().map(|at| metric(at, diagnostics)).collect(),
         exchange: exchange.map(|at| self::exchange(at, diagnostics)),
+        limits: limits.map(|at| self::limits(at, diagnostics)).unwrap_or_default(),
+        prewarm: prewarm.map(|at| self::prewarm(at, diagnostics)),
         ..raw
     }
 }
@@ -168,6 +193,20 @@ fn exchange(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawExchange {
         max_peers: fields.unsigned("max_peers"),
         skip_external: fields.boolean("skip_external"),
     }
+}
+
+fn limits(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawLimits {
+    let mut fields = Fields::open(at, &LIMITS, diagnostics);
+    RawLimits {
+        max_series: fields.unsigned("max_series"),
+        max_values_per_dimension: fields.unsigned("max_values_per_dimension"),
+        max_label_bytes: fields.unsigned("max_label_bytes"),
+    }
+}
+
+fn prewarm(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawPrewarm {
+    let mut fields = Fields::open(at, &PREWARM, diagnostics);
+    RawPrewarm { response_codes: fields.unsigned_list("response_codes") }
 }
 
 fn attribute(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawAttribute {

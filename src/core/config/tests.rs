@@ -61,13 +61,7 @@ fn an_unknown_field_is_refused_with_the_nearest_name() {
 
 #[test]
 fn fields_of_later_versions_are_refused_rather_than_ignored() {
-    refused(
-        r#"{"telemetry":{},"limits":{}}"#,
-        &[
-            "limits: not supported yet by this version",
-            "telemetry: not supported yet by this version",
-        ],
-    );
+    refused(r#"{"telemetry":{}}"#, &["telemetry: not supported yet by this version"]);
 }
 
 #[test]
@@ -362,4 +356,42 @@ fn a_document_that_is_not_openapi_3_is_refused() {
             "attributes[1].openapi: not an OpenAPI document: the field \"openapi\" with its version is missing",
         ],
     );
+}
+
+#[test]
+fn limits_have_defaults_and_bounds() {
+    let limits = accepted("{}").limits;
+    assert_eq!(limits, Limits { max_series: 500, max_values: None, max_label_bytes: 256 });
+    let text = r#"{"limits":{"max_series":9,"max_values_per_dimension":"3","maxLabelBytes":2048}}"#;
+    let limits = accepted(text).limits;
+    assert_eq!(limits, Limits { max_series: 9, max_values: Some(3), max_label_bytes: 2048 });
+    refused(
+        r#"{"limits":{"max_series":100001,"max_label_bytes":2049}}"#,
+        &[
+            "limits.max_series: found 100001, expected 1 to 100000",
+            "limits.max_label_bytes: found 2049, expected 32 to 2048",
+        ],
+    );
+    refused(r#"{"limits":7}"#, &["limits: found the number 7, expected an object"]);
+}
+
+#[test]
+fn prewarm_takes_status_codes() {
+    assert_eq!(accepted("{}").prewarm, None);
+    let codes = |text: &str| accepted(text).prewarm.unwrap().response_codes;
+    assert_eq!(codes(r#"{"prewarm":{}}"#), [200]);
+    assert_eq!(codes(r#"{"prewarm":{"response_codes":[200,503,200]}}"#), [200, 503]);
+    refused(
+        r#"{"prewarm":{"response_codes":[99,"200"]}}"#,
+        &[
+            "prewarm.response_codes[1]: found the string \"200\", expected a number",
+            "prewarm.response_codes[0]: found 99, expected a status code",
+        ],
+    );
+    let many: Vec<String> = (200..233).map(|code| code.to_string()).collect();
+    refused(
+        &format!(r#"{{"prewarm":{{"response_codes":[{}]}}}}"#, many.join(",")),
+        &["prewarm.response_codes: found 33 codes, expected at most 32"],
+    );
+    refused(r#"{"prewarm":true}"#, &["prewarm: found true, expected an object"]);
 }

@@ -1,5 +1,6 @@
 //! From structure to meaning: defaults, names, duplicates.
 
+use super::limits::{limits, prewarm};
 use super::raw::{RawAttribute, RawConfig, RawDefinition, RawEntry, RawOperation, RawOverride};
 use super::{
     Attribute, Config, Definition, Entry, MetadataExchange, Operation, Override, Phase,
@@ -61,6 +62,8 @@ pub(super) fn validate(raw: RawConfig, diagnostics: &mut Diagnostics) -> Config 
                 skip_external: exchange.skip_external.unwrap_or(false),
             }
         }),
+        limits: limits(&raw.limits, diagnostics),
+        prewarm: raw.prewarm.map(|raw| prewarm(raw, diagnostics)),
         reporting_interval: raw
             .tcp_reporting_duration
             .map_or(DEFAULT_REPORTING_INTERVAL, |ms| u32::try_from(ms).unwrap_or(u32::MAX)),

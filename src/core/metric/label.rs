@@ -112,6 +112,41 @@ impl Label {
         }
     }
 
+    /// Whether it tells who talks to whom; the others tell what came of it.
+    pub fn tells_of_others(self) -> bool {
+        !matches!(
+            self,
+            Label::Reporter
+                | Label::RequestProtocol
+                | Label::ResponseCode
+                | Label::GrpcResponseStatus
+                | Label::ResponseFlags
+                | Label::ConnectionSecurityPolicy
+        )
+    }
+
+    /// Whether it is told from the proxy's own node, so that it is the same for all streams.
+    pub fn is_own(self, reporter: Reporter) -> bool {
+        match self {
+            Label::SourceWorkload
+            | Label::SourceCanonicalService
+            | Label::SourceCanonicalRevision
+            | Label::SourceWorkloadNamespace
+            | Label::SourceApp
+            | Label::SourceVersion
+            | Label::SourceCluster => reporter == Reporter::Source,
+            Label::DestinationWorkload
+            | Label::DestinationCanonicalService
+            | Label::DestinationCanonicalRevision
+            | Label::DestinationWorkloadNamespace
+            | Label::DestinationApp
+            | Label::DestinationVersion
+            | Label::DestinationCluster
+            | Label::DestinationServiceNamespace => reporter == Reporter::Destination,
+            _ => false,
+        }
+    }
+
     /// What an empty value is written as. Prometheus takes an empty label for none, which only
     /// `grpc_response_status` may be.
     pub fn fallback(self) -> &'static [u8] {

@@ -3,9 +3,11 @@
 //! The proxy-wasm ABI has no labels. Envoy's `stats_tags` regexes cut them out of the name again, so a value must never
 //! look like a separator, nor like anything another regex of the bootstrap is after.
 
+use super::cut::{Cut, MARK, SUFFIX_BYTES, hash};
 use super::flags;
 use super::label::Value;
 use crate::config::StatNames;
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::ops::Range;
 
@@ -15,6 +17,7 @@ pub struct Encoder {
     field: String,
     value: String,
     traps: &'static [&'static str],
+    max_bytes: usize,
 }
 
 /// What the unanchored regexes of Istio's own bootstrap look for anywhere in a name (Istio `envoy_bootstrap.json`:
@@ -27,12 +30,14 @@ const REPLACEMENT: char = '_';
 // === impl Encoder ===
 
 impl Encoder {
-    /// `istio_bootstrap`: the proxy's stats tags are Istio's, whose unanchored regexes need values broken up.
-    pub fn new(names: &StatNames, istio_bootstrap: bool) -> Self {
+    /// `istio_bootstrap`: the proxy's stats tags are Istio's, whose unanchored regexes need values broken up. Values of
+    /// more than `max_bytes` are cut.
+    pub fn new(names: &StatNames, istio_bootstrap: bool, max_bytes: usize) -> Self {
         Self {
             field: names.field_separator.clone(),
             value: names.value_separator.clone(),
             traps: if istio_bootstrap { ISTIO_TRAPS } else { &[] },
+            max_bytes,
         }
     }
 
@@ -55,7 +60,7 @@ impl Encoder {
 
     /// Appends a value's text: not UTF-8 becomes U+FFFD, control characters and what would break the name `_`.
     fn text(&self, bytes: &[u8], out: &mut String) {
-        let text = String::from_utf8_lossy(bytes);
+        let text = self.shorten(bytes);
         let inside = self.value.len()..self.value.len().saturating_add(text.len());
         let around = [self.value.as_str(), &text, &self.field].concat();
         let broken = self.breaks(&around, &inside);
@@ -63,6 +68,19 @@ impl Encoder {
             let replace = c.is_control() || broken.get(at).copied().unwrap_or_default();
             out.push(if replace { REPLACEMENT } else { c });
         }
+    }
+
+    /// A value as text. What is not UTF-8 grows as text, so it can become too long here.
+    fn shorten<'b>(&self, bytes: &'b [u8]) -> Cow<'b, str> {
+        let cut = Cut::of(bytes, self.max_bytes);
+        let text = String::from_utf8_lossy(cut.map_or(bytes, |cut| cut.head));
+        let longest = self.max_bytes.saturating_sub(SUFFIX_BYTES);
+        if cut.is_none() && text.len() <= self.max_bytes {
+            return text;
+        }
+        let head = text.get(..text.floor_char_boundary(longest)).unwrap_or_default();
+        let hash = cut.map_or_else(|| hash(bytes), |cut| cut.hash);
+        Cow::Owned(format!("{head}{MARK}{hash:016x}"))
     }
 
     /// Which bytes of `inside` to replace so that no separator and no trap touches it.
@@ -105,14 +123,37 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const MAX: usize = 256;
+
     fn encode(value: &[u8], istio_bootstrap: bool) -> String {
         let mut out = String::new();
-        Encoder::new(&StatNames::default(), istio_bootstrap).label(
-            "a",
-            Value::Text(value),
-            &mut out,
-        );
+        let encoder = Encoder::new(&StatNames::default(), istio_bootstrap, MAX);
+        encoder.label("a", Value::Text(value), &mut out);
         out
+    }
+
+    fn inner(encoded: &str) -> &str {
+        encoded.strip_prefix("a=.=").unwrap().strip_suffix(";.;").unwrap()
+    }
+
+    #[test]
+    fn a_long_value_is_cut_and_stays_one_of_its_own() {
+        let long = |end: &str| encode(["v".repeat(MAX), end.to_owned()].concat().as_bytes(), false);
+        let (one, other) = (long("1"), long("2"));
+        assert_ne!(one, other);
+        for encoded in [&one, &other] {
+            let (head, hash) = inner(encoded).split_once('~').unwrap();
+            assert_eq!((head, hash.len()), ("v".repeat(MAX - 17).as_str(), 16));
+        }
+        assert_eq!(inner(&encode("v".repeat(MAX).as_bytes(), false)), "v".repeat(MAX));
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_cut_as_text() {
+        let encoded = encode(&[0xff; 100], false);
+        let (head, hash) = inner(&encoded).split_once('~').unwrap();
+        assert_eq!((head, hash.len()), ("\u{fffd}".repeat((MAX - 17) / 3).as_str(), 16));
+        assert_ne!(encoded, encode(&[0xfe; 100], false));
     }
 
     #[test]
@@ -146,7 +187,7 @@ mod tests {
     #[test]
     fn numbers_and_flags_are_written_out() {
         let mut out = String::new();
-        let encoder = Encoder::new(&StatNames::default(), false);
+        let encoder = Encoder::new(&StatNames::default(), false, MAX);
         encoder.label("response_code", Value::Int(404), &mut out);
         encoder.label("response_flags", Value::Flags(1 << 8), &mut out);
         assert_eq!(out, "response_code=.=404;.;response_flags=.=NR;.;");
@@ -165,6 +206,11 @@ mod tests {
             prop_assert_eq!(encoded.find(";.;"), Some(inner.len() + 4));
             prop_assert!(!inner.contains("=.="));
             prop_assert!(ISTIO_TRAPS.iter().all(|trap| !inner.contains(trap)));
+        }
+
+        #[test]
+        fn no_value_is_longer_than_allowed(value in proptest::collection::vec(any::<u8>(), 0..900)) {
+            prop_assert!(inner(&encode(&value, true)).len() <= MAX);
         }
 
         #[test]

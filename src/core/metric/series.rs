@@ -1,5 +1,6 @@
 //! The series a proxy worker has seen: from a label set to the ids of its metrics, without building a string.
 
+use super::cut::Cut;
 use super::label::Value;
 use crate::Hashing;
 use crate::port::MetricId;
@@ -12,12 +13,18 @@ pub type MetricIds = Box<[Option<MetricId>]>;
 /// All label sets seen of one group of metrics.
 ///
 /// A lookup hashes the values as they are and compares them with the stored ones byte for byte: two label sets never
-/// share a series, and a set seen before costs no allocation.
-#[derive(Debug, Default)]
+/// share a series, and a set seen before costs no allocation. Of a value that is cut only what makes its label is kept.
+#[derive(Debug)]
 pub struct SeriesTable {
-    hash_builder: Hashing,
-    entries: HashTable<Entry>,
+    hasher: Hashing,
+    max_bytes: usize,
+    places: HashTable<Place>,
+    entries: Vec<Entry>,
 }
+
+/// Where a label set is in its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(u32);
 
 #[derive(Debug)]
 struct Entry {
@@ -26,32 +33,76 @@ struct Entry {
     ids: MetricIds,
 }
 
+/// A value as it is hashed and kept: its kind, its number and the length of its text, then the text.
+struct Part<'v> {
+    head: [u8; 12],
+    bytes: &'v [u8],
+}
+
 const TEXT: u8 = 0;
 const INT: u8 = 1;
 const FLAGS: u8 = 2;
 const ABSENT: u8 = 3;
+const LONG: u8 = 4;
 
 // === impl SeriesTable ===
 
 impl SeriesTable {
-    /// The ids of the label set `values`, a new set with `metrics` undefined ones.
-    pub fn ids<'v>(
-        &mut self,
+    /// An empty table. Tables of one `seed` hash alike, in whichever worker they are. Values of more than `max_bytes` are
+    /// told apart as [`Cut`] does.
+    pub fn new(seed: u64, max_bytes: usize) -> Self {
+        Self {
+            hasher: Hashing::with_seed(seed),
+            max_bytes,
+            places: HashTable::new(),
+            entries: Vec::new(),
+        }
+    }
+
+    /// The hash of a label set.
+    pub fn hash<'v>(&self, values: impl Iterator<Item = Value<'v>>) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        for value in values {
+            let Part { head, bytes } = self.part(value);
+            hasher.write(&head);
+            hasher.write(bytes);
+        }
+        hasher.finish()
+    }
+
+    /// Where the label set with this hash and these values is, if it has been seen.
+    pub fn find<'v>(
+        &self,
+        hash: u64,
         values: impl Iterator<Item = Value<'v>> + Clone,
-        metrics: usize,
-    ) -> &mut MetricIds {
-        let hash = hash(&self.hash_builder, values.clone());
-        let entry = self.entries.entry(
-            hash,
-            |entry| entry.hash == hash && same(&entry.key, values.clone()),
-            |entry| entry.hash,
-        );
-        let new = || Entry {
-            hash,
-            key: encode(values.clone()),
-            ids: vec![None; metrics].into_boxed_slice(),
+    ) -> Option<Place> {
+        let same = |place: &Place| {
+            self.entry(*place)
+                .is_some_and(|entry| entry.hash == hash && self.same(&entry.key, values.clone()))
         };
-        &mut entry.or_insert_with(new).into_mut().ids
+        self.places.find(hash, same).copied()
+    }
+
+    /// Takes up a label set that has not been seen, with `metrics` undefined ids.
+    pub fn insert<'v>(
+        &mut self,
+        hash: u64,
+        values: impl Iterator<Item = Value<'v>>,
+        metrics: usize,
+    ) -> Place {
+        let place = Place(u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
+        let key = self.encode(values);
+        self.entries.push(Entry { hash, key, ids: vec![None; metrics].into_boxed_slice() });
+        let entries = &self.entries;
+        let hash_of = |place: &Place| entry_at(entries, *place).map_or(0, |entry| entry.hash);
+        self.places.insert_unique(hash, place, hash_of);
+        place
+    }
+
+    /// The ids of a label set.
+    pub fn ids(&mut self, place: Place) -> &mut [Option<MetricId>] {
+        let entry = usize::try_from(place.0).ok().and_then(|index| self.entries.get_mut(index));
+        entry.map(|entry| &mut *entry.ids).unwrap_or_default()
     }
 
     /// How many label sets have been seen.
@@ -63,98 +114,123 @@ impl SeriesTable {
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
-}
 
-fn hash<'v>(builder: &Hashing, values: impl Iterator<Item = Value<'v>>) -> u64 {
-    let mut hasher = builder.build_hasher();
-    for value in values {
+    fn entry(&self, place: Place) -> Option<&Entry> {
+        entry_at(&self.entries, place)
+    }
+
+    fn encode<'v>(&self, values: impl Iterator<Item = Value<'v>>) -> Box<[u8]> {
+        let mut key = Vec::new();
+        for value in values {
+            let Part { head, bytes } = self.part(value);
+            key.extend_from_slice(&head);
+            key.extend_from_slice(bytes);
+        }
+        key.into_boxed_slice()
+    }
+
+    /// Whether `key` is the encoding of `values`.
+    fn same<'v>(&self, key: &[u8], mut values: impl Iterator<Item = Value<'v>>) -> bool {
+        let rest = values.try_fold(key, |key, value| {
+            let Part { head, bytes } = self.part(value);
+            key.strip_prefix(head.as_slice())?.strip_prefix(bytes)
+        });
+        rest.is_some_and(<[u8]>::is_empty)
+    }
+
+    fn part<'v>(&self, value: Value<'v>) -> Part<'v> {
         match value {
-            Value::Absent => hasher.write_u8(ABSENT),
-            Value::Text(bytes) => {
-                hasher.write_usize(bytes.len());
-                hasher.write(bytes);
-            }
-            Value::Int(number) => hasher.write_i64(number),
-            Value::Flags(bits) => hasher.write_u64(bits),
+            Value::Absent => Part::new(ABSENT, 0, b""),
+            Value::Int(number) => Part::new(INT, number.cast_unsigned(), b""),
+            Value::Flags(bits) => Part::new(FLAGS, bits, b""),
+            Value::Text(bytes) => match Cut::of(bytes, self.max_bytes) {
+                None => Part::new(TEXT, 0, bytes),
+                Some(Cut { head, hash }) => Part::new(LONG, hash, head),
+            },
         }
     }
-    hasher.finish()
 }
 
-fn encode<'v>(values: impl Iterator<Item = Value<'v>>) -> Box<[u8]> {
-    let mut key = Vec::new();
-    for value in values {
-        match value {
-            Value::Absent => key.push(ABSENT),
-            Value::Text(bytes) => {
-                key.push(TEXT);
-                key.extend_from_slice(&bytes.len().to_le_bytes());
-                key.extend_from_slice(bytes);
-            }
-            Value::Int(number) => {
-                key.push(INT);
-                key.extend_from_slice(&number.to_le_bytes());
-            }
-            Value::Flags(bits) => {
-                key.push(FLAGS);
-                key.extend_from_slice(&bits.to_le_bytes());
-            }
-        }
+// === impl Part ===
+
+impl<'v> Part<'v> {
+    fn new(kind: u8, number: u64, bytes: &'v [u8]) -> Self {
+        // Values have at most `max_bytes`, a few thousand.
+        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let [a, b, c, _] = len.to_le_bytes();
+        let [n0, n1, n2, n3, n4, n5, n6, n7] = number.to_le_bytes();
+        Self { head: [kind, a, b, c, n0, n1, n2, n3, n4, n5, n6, n7], bytes }
     }
-    key.into_boxed_slice()
 }
 
-/// Whether `key` is the encoding of `values`.
-fn same<'v>(key: &[u8], mut values: impl Iterator<Item = Value<'v>>) -> bool {
-    let rest = values.try_fold(key, |key, value| match value {
-        Value::Absent => key.strip_prefix(&[ABSENT]),
-        Value::Text(bytes) => key
-            .strip_prefix(&[TEXT])?
-            .strip_prefix(bytes.len().to_le_bytes().as_slice())?
-            .strip_prefix(bytes),
-        Value::Int(number) => {
-            key.strip_prefix(&[INT])?.strip_prefix(number.to_le_bytes().as_slice())
-        }
-        Value::Flags(bits) => {
-            key.strip_prefix(&[FLAGS])?.strip_prefix(bits.to_le_bytes().as_slice())
-        }
-    });
-    rest.is_some_and(<[u8]>::is_empty)
+fn entry_at(entries: &[Entry], place: Place) -> Option<&Entry> {
+    entries.get(usize::try_from(place.0).ok()?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn ids(table: &mut SeriesTable, values: &[Value<'_>]) -> MetricIds {
-        table.ids(values.iter().copied(), 1).clone()
+    fn table() -> SeriesTable {
+        SeriesTable::new(1, 64)
+    }
+
+    fn find(table: &SeriesTable, values: &[Value<'_>]) -> Option<Place> {
+        table.find(table.hash(values.iter().copied()), values.iter().copied())
+    }
+
+    fn insert(table: &mut SeriesTable, values: &[Value<'_>]) -> Place {
+        assert_eq!(find(table, values), None);
+        table.insert(table.hash(values.iter().copied()), values.iter().copied(), 1)
     }
 
     #[test]
     fn a_label_set_keeps_its_ids() {
-        let mut table = SeriesTable::default();
+        let mut table = table();
         let set = [Value::Text(b"a"), Value::Int(200), Value::Flags(0)];
-        table.ids(set.into_iter(), 1)[0] = Some(MetricId(7));
-        assert_eq!(*ids(&mut table, &set), [Some(MetricId(7))]);
+        let place = insert(&mut table, &set);
+        table.ids(place)[0] = Some(MetricId(7));
+        let found = find(&table, &set).unwrap();
+        assert_eq!(*table.ids(found), [Some(MetricId(7))]);
         assert_eq!(table.len(), 1);
     }
 
     #[test]
     fn values_do_not_run_into_each_other() {
-        let mut table = SeriesTable::default();
-        ids(&mut table, &[Value::Text(b"ab"), Value::Text(b"c")]);
-        ids(&mut table, &[Value::Text(b"a"), Value::Text(b"bc")]);
-        ids(&mut table, &[Value::Int(1), Value::Text(b"")]);
-        ids(&mut table, &[Value::Flags(1), Value::Text(b"")]);
+        let mut table = table();
+        insert(&mut table, &[Value::Text(b"ab"), Value::Text(b"c")]);
+        insert(&mut table, &[Value::Text(b"a"), Value::Text(b"bc")]);
+        insert(&mut table, &[Value::Int(1), Value::Text(b"")]);
+        insert(&mut table, &[Value::Flags(1), Value::Text(b"")]);
         assert_eq!(table.len(), 4);
     }
 
     #[test]
     fn a_key_is_the_same_only_as_a_whole() {
-        let key = encode([Value::Text(b"a"), Value::Int(1)].into_iter());
-        assert!(same(&key, [Value::Text(b"a"), Value::Int(1)].into_iter()));
-        assert!(!same(&key, [Value::Text(b"a")].into_iter()));
-        assert!(!same(&key, [Value::Text(b"a"), Value::Int(1), Value::Int(1)].into_iter()));
-        assert!(!same(&key, [Value::Text(b"a"), Value::Flags(1)].into_iter()));
+        let table = table();
+        let key = table.encode([Value::Text(b"a"), Value::Int(1)].into_iter());
+        assert!(table.same(&key, [Value::Text(b"a"), Value::Int(1)].into_iter()));
+        assert!(!table.same(&key, [Value::Text(b"a")].into_iter()));
+        assert!(!table.same(&key, [Value::Text(b"a"), Value::Int(1), Value::Int(1)].into_iter()));
+        assert!(!table.same(&key, [Value::Text(b"a"), Value::Flags(1)].into_iter()));
+    }
+
+    #[test]
+    fn long_values_are_told_apart_and_not_kept() {
+        let mut table = table();
+        let long = |end: u8| [&[b'v'; 60_000][..], &[end]].concat();
+        let (one, other) = (long(1), long(2));
+        let place = insert(&mut table, &[Value::Text(&one)]);
+        assert_eq!(find(&table, &[Value::Text(&one)]), Some(place));
+        assert_ne!(insert(&mut table, &[Value::Text(&other)]), place);
+        assert!(table.entries.iter().all(|entry| entry.key.len() < 100));
+    }
+
+    #[test]
+    fn tables_of_one_seed_hash_alike() {
+        let set = [Value::Text(b"a"), Value::Int(200)];
+        let hash = |seed| SeriesTable::new(seed, 64).hash(set.into_iter());
+        assert_eq!(hash(1), hash(1));
+        assert_ne!(hash(1), hash(2));
     }
 }

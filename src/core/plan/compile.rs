@@ -2,8 +2,9 @@
 
 use super::layout::{Layout, group};
 use super::needs::{Compiled, Needs};
+use super::prewarm::{attribute_values, reads_attribute};
 use super::reads::{Reads, pod_label};
-use super::{AttributePlan, ExchangePlan, MetricPlan, Plan, Source, left_out};
+use super::{AttributePlan, ExchangePlan, MetricPlan, Plan, PrewarmPlan, Source, left_out};
 use crate::attribute::Fact;
 use crate::config::{Config, Override, Phase, ReporterMode};
 use crate::diag::Diagnostic;
@@ -26,11 +27,19 @@ pub fn compile(config: &Config, host: &mut impl Host, warnings: &mut Vec<Diagnos
     let mut expressions =
         Expressions { scope: late, seen: Vec::new(), programs: Vec::new(), conditions: Vec::new() };
     let layouts = layouts(config, &mut expressions, host, warnings);
-    let Expressions { scope: late, programs, conditions, .. } = expressions;
+    let Expressions { scope: late, programs, conditions, seen, .. } = expressions;
     let peer_labels = peer_labels(config, [&early, &late]);
     let early_reads = Reads::new(&early.slots, &peer_labels);
     let reads = Reads::new(&late.slots, &peer_labels);
     let groups = group(layouts);
+    let prewarm = config.prewarm.as_ref().map(|prewarm| {
+        let known = |index| {
+            let (text, _) = seen.iter().find(|(_, compiled)| *compiled == Ok(index))?;
+            reads_attribute(text, &attribute_names)
+        };
+        let values = attribute_values(config, &attribute_names);
+        PrewarmPlan::new(prewarm, values, &groups, known)
+    });
     // Without metrics of its own, it exchanges for an access logger that counts.
     let for_others = exchange && groups.is_empty();
     let for_others = PeersRead { downstream: for_others, upstream: for_others };
@@ -83,7 +92,13 @@ pub fn compile(config: &Config, host: &mut impl Host, warnings: &mut Vec<Diagnos
         attributes,
         expressions: programs,
         groups,
-        encoder: Encoder::new(&config.stat_names, local.istio_bootstrap),
+        encoder: Encoder::new(
+            &config.stat_names,
+            local.istio_bootstrap,
+            config.limits.max_label_bytes,
+        ),
+        limits: config.limits.clone(),
+        prewarm,
         build_info: config
             .standard_metrics
             .then(|| name::build_info(&config.stat_names.prefix, &local.istio_version)),

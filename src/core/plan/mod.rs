@@ -7,6 +7,7 @@ mod explain;
 mod families;
 mod layout;
 mod needs;
+mod prewarm;
 mod reads;
 
 pub(crate) use attribute::AttributePlan;
@@ -15,11 +16,12 @@ pub(crate) use exchange::ExchangePlan;
 pub use explain::{Explained, Place, explain};
 pub use families::Family;
 pub(crate) use needs::Needs;
+pub(crate) use prewarm::PrewarmPlan;
 pub(crate) use reads::{Reads, Values};
 
 use crate::attribute::Fact;
 use crate::attribute::read::Known;
-use crate::config::Phase;
+use crate::config::{Limits, Phase};
 use crate::diag::Diagnostic;
 use crate::expr::{Bound, Findings, PeersRead, Slot};
 use crate::mesh::LocalNode;
@@ -78,6 +80,10 @@ pub struct Plan {
     pub(crate) peer_labels: LabelNames,
     /// Milliseconds between reports of streams that last.
     pub(crate) reporting_interval: u32,
+    /// What bounds series and labels.
+    pub(crate) limits: Limits,
+    /// Series that are defined before they are counted; `None` for none.
+    pub(crate) prewarm: Option<PrewarmPlan>,
 }
 
 /// Metrics with the same labels, recorded together: one lookup serves them all.
@@ -115,6 +121,22 @@ pub(crate) struct MetricPlan {
     pub measure: Measure,
     /// Conditions of the plan under any of which nothing is recorded.
     pub unless: Vec<usize>,
+}
+
+// === impl Source ===
+
+impl Source {
+    /// The standard label it is made from, and nothing else; `None` for a value of the configuration's own.
+    pub(crate) fn label(&self) -> Option<Label> {
+        match self {
+            Source::Standard(label) => Some(*label),
+            Source::Nothing | Source::Expression(_) => None,
+            Source::When(_, sources) => match &**sources {
+                (Source::Nothing, other) | (other, Source::Nothing) => other.label(),
+                (one, other) => one.label().filter(|label| other.label() == Some(*label)),
+            },
+        }
+    }
 }
 
 // === impl Plan ===

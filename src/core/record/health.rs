@@ -8,6 +8,8 @@ pub(super) struct Health {
     evaluation_errors: Option<MetricId>,
     host_errors: Option<MetricId>,
     peer_decode_errors: Option<MetricId>,
+    overflow: Option<MetricId>,
+    series: Option<MetricId>,
 }
 
 /// What went wrong for one stream.
@@ -16,6 +18,7 @@ pub(super) struct Errors {
     evaluation: u32,
     host: u32,
     peer_decode: u32,
+    overflow: u32,
 }
 
 /// Counts problems of configurations, see [`count_config_errors`].
@@ -26,6 +29,11 @@ const EVALUATION_ERRORS: &str = "opmeter_evaluation_errors_total";
 const HOST_ERRORS: &str = "opmeter_host_errors_total";
 /// Counts peer metadata that could not be read.
 const PEER_DECODE_ERRORS: &str = "opmeter_peer_decode_errors_total";
+
+/// Counts how often labels of a stream were folded, for want of room or by a limit of values.
+const OVERFLOW: &str = "opmeter_series_overflow_total";
+/// Label sets that all workers hold together.
+const SERIES: &str = "opmeter_series";
 
 /// Adds to `opmeter_config_errors_total`; once per worker, as each reads the configuration for itself.
 pub fn count_config_errors(problems: usize, sink: &mut impl Sink) {
@@ -52,7 +60,14 @@ impl Health {
             evaluation_errors: counter(EVALUATION_ERRORS),
             host_errors: counter(HOST_ERRORS),
             peer_decode_errors: counter(PEER_DECODE_ERRORS),
+            overflow: counter(OVERFLOW),
+            series: sink.define(MetricKind::Gauge, SERIES).ok(),
         }
+    }
+
+    /// There is another label set.
+    pub fn count_set(&self, sink: &mut impl Sink) -> Result<(), Failed> {
+        self.series.map_or(Ok(()), |gauge| sink.increment(gauge, 1))
     }
 
     pub fn tell(&self, errors: Errors, sink: &mut impl Sink) {
@@ -60,6 +75,7 @@ impl Health {
             (self.evaluation_errors, errors.evaluation),
             (self.host_errors, errors.host),
             (self.peer_decode_errors, errors.peer_decode),
+            (self.overflow, errors.overflow),
         ];
         for (counter, errors) in counters {
             if let Some(counter) = counter {
@@ -80,6 +96,10 @@ impl Errors {
         self.peer_decode = self.peer_decode.saturating_add(1);
     }
 
+    pub fn overflow(&mut self) {
+        self.overflow = self.overflow.saturating_add(1);
+    }
+
     pub fn host_call<T>(&mut self, result: Result<T, Failed>) -> Option<T> {
         if result.is_err() {
             self.host = self.host.saturating_add(1);
@@ -91,5 +111,6 @@ impl Errors {
         self.evaluation = self.evaluation.saturating_add(other.evaluation);
         self.host = self.host.saturating_add(other.host);
         self.peer_decode = self.peer_decode.saturating_add(other.peer_decode);
+        self.overflow = self.overflow.saturating_add(other.overflow);
     }
 }

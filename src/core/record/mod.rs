@@ -4,6 +4,7 @@ mod entry;
 mod exchange;
 mod health;
 mod scratch;
+mod series;
 mod stream;
 mod view;
 
@@ -17,16 +18,16 @@ use crate::attribute::{Fact, Facts, Query};
 use crate::config::Phase;
 use crate::expr::{self, NoValue, Side};
 use crate::limits::FORGET_INTERVAL;
-use crate::metric::series::{MetricIds, SeriesTable};
 use crate::metric::standard::{Measure, Occasion};
 use crate::peer::cache::PeerCache;
 use crate::peer::filter_state;
-use crate::plan::{ExchangePlan, Group, MetricPlan, Needs, Plan, Reads, Values};
+use crate::plan::{ExchangePlan, Needs, Plan, Reads, Values};
 use crate::port::{Failed, Host, MetricId, MetricKind, Sink};
 use entry::Entries;
 use exchange::Exchange;
 use health::{Errors, Health, count};
 use scratch::Scratch;
+use series::{LabelSet, Series};
 use stream::{Exchanged, Growth, Kind, Outcome, Quantities};
 use view::{View, quantities};
 
@@ -39,8 +40,7 @@ pub struct Recorder {
     exchange: Option<Exchange>,
     /// `None` until the first entry of an access log.
     entries: Option<Entries>,
-    /// One table per group of the plan.
-    series: Vec<SeriesTable>,
+    series: Series,
     scratch: Scratch,
     health: Health,
 }
@@ -72,16 +72,23 @@ impl Recorder {
             let peers = PeerCache::new(exchange.max_peers, plan.peer_labels.clone());
             Exchange::new(ExchangePlan::query(plan.reports_host_early(), host), peers)
         });
-        Self {
-            queries: Queries::compile(&plan, host),
-            memories: Memories::compile(&plan.all_facts(), host),
-            exchange,
-            entries: None,
-            series: plan.groups.iter().map(|_| SeriesTable::default()).collect(),
-            scratch: Scratch::new(),
-            health: Health::new(sink),
-            plan,
+        let (health, mut errors) = (Health::new(sink), Errors::default());
+        let mut series = Series::new(&plan, sink, &mut errors);
+        let mut scratch = Scratch::new();
+        scratch.begin(&plan, &Stream::default());
+        for (number, group) in plan.groups.iter().enumerate() {
+            if plan.prewarm.as_ref().is_some_and(|prewarm| prewarm.is_complete(number)) {
+                let facts = Facts::new(&scratch.facts, &scratch.ranges);
+                let stream = Stream::default();
+                let view = View::new(&plan, &stream, &scratch, &facts);
+                let set = LabelSet { number, group, view: &view };
+                series.prewarm(set, &plan, &health, sink, &mut errors);
+            }
         }
+        health.tell(errors, sink);
+        let queries = Queries::compile(&plan, host);
+        let memories = Memories::compile(&plan.all_facts(), host);
+        Self { queries, memories, exchange, entries: None, series, scratch, health, plan }
     }
 
     /// The plan in force.
@@ -308,24 +315,26 @@ impl Recorder {
         let mut errors = Errors::default();
         let facts = Facts::new(&self.scratch.facts, &self.scratch.ranges);
         let view = View::new(&self.plan, stream, &self.scratch, &facts);
-        for (group, table) in self.plan.groups.iter().zip(&mut self.series) {
+        for (number, group) in self.plan.groups.iter().enumerate() {
             let due = group.occasion == Occasion::End
                 || group.occasion == Occasion::Request && stream.kind == Kind::Request;
             if !due {
                 continue;
             }
-            let ids = ids(group, table, &view);
-            for (metric, id) in group.metrics.iter().zip(ids.iter_mut()) {
+            let set = LabelSet { number, group, view: &view };
+            let found = self.series.find(set, &self.health, sink, &mut errors);
+            for (place, metric) in group.metrics.iter().enumerate() {
                 if !view.records(metric) {
                     continue;
                 }
                 let Some(amount) = view.amount(metric.measure) else { continue };
-                if id.is_none() {
-                    *id = errors.host_call(define(&self.plan, group, metric, &view, sink));
-                }
-                if let Some(id) = *id {
+                let id = self.series.id(set, found, place, &self.plan.encoder, sink);
+                if let Some(id) = errors.host_call(id).flatten() {
                     errors.host_call(add(metric.kind, id, amount, sink));
                 }
+            }
+            if found.is_some_and(|found| found.new) {
+                self.series.prewarm(set, &self.plan, &self.health, sink, &mut errors);
             }
         }
         errors
@@ -376,18 +385,17 @@ impl Recorder {
         let mut opened = Vec::new();
         let facts = Facts::new(&self.scratch.facts, &self.scratch.ranges);
         let view = View::new(&self.plan, stream, &self.scratch, &facts);
-        for (group, table) in self.plan.groups.iter().zip(&mut self.series) {
+        for (number, group) in self.plan.groups.iter().enumerate() {
             if group.occasion != stream.kind.occasion() {
                 continue;
             }
-            let ids = ids(group, table, &view);
-            for (metric, id) in group.metrics.iter().zip(ids.iter_mut()) {
-                if id.is_none() && view.records(metric) {
-                    *id = errors.host_call(define(&self.plan, group, metric, &view, sink));
-                }
-            }
-            let recorded = group.metrics.iter().zip(ids.iter());
-            opened.push(recorded.map(|(metric, id)| id.filter(|_| view.records(metric))).collect());
+            let set = LabelSet { number, group, view: &view };
+            let found = self.series.find(set, &self.health, sink, &mut errors);
+            let ids = group.metrics.iter().enumerate().map(|(place, metric)| {
+                let found = found.filter(|_| view.records(metric));
+                errors.host_call(self.series.id(set, found, place, &self.plan.encoder, sink))?
+            });
+            opened.push(ids.collect());
         }
         stream.growth = Some(Box::new(Growth { ids: opened, reported: Quantities::default() }));
         errors
@@ -518,27 +526,6 @@ fn evaluate(
         }
     }
     errors
-}
-
-fn ids<'t>(group: &Group, table: &'t mut SeriesTable, view: &View<'_>) -> &'t mut MetricIds {
-    let values = group.labels.iter().map(|(_, source)| view.value(source));
-    table.ids(values, group.metrics.len())
-}
-
-/// Defines a series: the only time its name is built.
-fn define(
-    plan: &Plan,
-    group: &Group,
-    metric: &MetricPlan,
-    view: &View<'_>,
-    sink: &mut impl Sink,
-) -> Result<MetricId, Failed> {
-    let mut name = String::new();
-    for (label, source) in &group.labels {
-        plan.encoder.label(label, view.value(source), &mut name);
-    }
-    name.push_str(&metric.name);
-    sink.define(metric.kind, &name)
 }
 
 fn add(kind: MetricKind, id: MetricId, amount: u64, sink: &mut impl Sink) -> Result<(), Failed> {

@@ -70,6 +70,7 @@ impl<'a> View<'a> {
         Self { labels, scratch }
     }
 
+    #[inline(never)]
     pub fn value(&self, source: &Source) -> Value<'a> {
         match source {
             Source::Nothing => Value::Absent,

@@ -38,6 +38,12 @@ pub enum HeaderMap {
 /// Status of something that is not there.
 pub const NOT_FOUND: Status = 1;
 
+/// Status of shared data that has another version.
+pub const CAS_MISMATCH: Status = 8;
+
+/// Stands for no version: to set shared data whatever its version.
+pub const ANY_VERSION: u32 = 0;
+
 /// Number of the plugin configuration among the ABI's buffers.
 const PLUGIN_CONFIGURATION: u32 = 7;
 
@@ -66,6 +72,20 @@ unsafe extern "C" {
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> Status;
     fn proxy_increment_metric(id: u32, offset: i64) -> Status;
     fn proxy_record_metric(id: u32, value: u64) -> Status;
+    fn proxy_get_shared_data(
+        name: *const u8,
+        name_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        version: *mut u32,
+    ) -> Status;
+    fn proxy_set_shared_data(
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+        version: u32,
+    ) -> Status;
     fn proxy_get_header_map_value(
         map: u32,
         name: *const u8,
@@ -138,6 +158,24 @@ pub fn increment_metric(id: u32, offset: i64) -> Result<(), Status> {
 pub fn record_metric(id: u32, value: u64) -> Result<(), Status> {
     // SAFETY: numbers only.
     check(unsafe { proxy_record_metric(id, value) })
+}
+
+/// What the VMs of a proxy share under a name, and its version.
+pub fn shared_data(name: &str) -> Result<(Vec<u8>, u32), Status> {
+    let mut version = ANY_VERSION;
+    // SAFETY: `name` outlives the call; the host writes a pointer, a size and one u32.
+    let value = answer(|data, size| unsafe {
+        proxy_get_shared_data(name.as_ptr(), name.len(), data, size, &mut version)
+    });
+    value.map(|value| (value, version))
+}
+
+/// Shares a value, if what is shared has this version.
+pub fn set_shared_data(name: &str, value: &[u8], version: u32) -> Result<(), Status> {
+    // SAFETY: both slices outlive the call.
+    check(unsafe {
+        proxy_set_shared_data(name.as_ptr(), name.len(), value.as_ptr(), value.len(), version)
+    })
 }
 
 /// The value of a header.

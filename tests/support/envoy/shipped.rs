@@ -34,7 +34,7 @@ impl Envoy {
         let scraped = bootstrap.contains("- name: prometheus\n");
         std::fs::write(folder.path().join("envoy.yaml"), bootstrap)?;
         let overlay = overlay.map(read).transpose()?;
-        let mut arguments = vec!["--config-path", "envoy.yaml"];
+        let mut arguments = vec!["--config-path", "envoy.yaml", "--concurrency", "1"];
         arguments.extend(overlay.iter().flat_map(|overlay| ["--config-yaml", overlay]));
         let mut envoy = Self::start_with(binary, folder, &arguments)?;
         let up = envoy.wait_for("inbound", scraped.then_some("prometheus")).await?;

@@ -6,26 +6,48 @@ use crate::envoy::bootstrap::{
     TYPES, access_logger, listener, log_to, metrics_listener, pipe, router, socket, static_cluster,
     stats_tags, wasm_filter,
 };
+use anyhow::Result;
 use serde_json::{Value, json};
 use std::path::Path;
+
+/// Name of the file with the listener that can be updated.
+const LISTENERS: &str = "listeners.json";
 
 /// Builds the bootstrap; the admin's socket lies in `folder`.
 pub(super) fn build(sidecar: &Sidecar, folder: &Path, module: &Path) -> Value {
     let admin = pipe(&folder.join("admin"));
-    let mut listeners = vec![metrics_listener(), http_listener(sidecar, module)];
+    let mut listeners = vec![metrics_listener()];
+    if !sidecar.dynamic {
+        listeners.push(http_listener(sidecar, module));
+    }
     let mut clusters =
         vec![static_cluster("admin", &admin), cluster(sidecar, "http", sidecar.upstream)];
     if let Some(upstream) = sidecar.tcp_upstream {
         listeners.push(tcp_listener(sidecar, module));
         clusters.push(cluster(sidecar, "tcp", upstream));
     }
+    let files =
+        json!({ "lds_config": { "path_config_source": { "path": folder.join(LISTENERS) } } });
     json!({
+        "dynamic_resources": if sidecar.dynamic { files } else { json!({}) },
         "node": sidecar.node,
         "admin": { "address": admin },
         "stats_flush_interval": "0.050s",
         "stats_config": { "use_all_default_tags": false, "stats_tags": stats_tags(sidecar.dimensions.clone()) },
         "static_resources": { "listeners": listeners, "clusters": clusters },
     })
+}
+
+/// Writes the file that Envoy reads its listener for HTTP from. It is replaced at once: Envoy looks for moves.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn write_listener(sidecar: &Sidecar, folder: &Path, module: &Path) -> Result<()> {
+    let mut listener = http_listener(sidecar, module);
+    listener["@type"] = "type.googleapis.com/envoy.config.listener.v3.Listener".into();
+    let new = folder.join("new-listeners.json");
+    std::fs::write(&new, json!({ "resources": [listener] }).to_string())?;
+    Ok(std::fs::rename(new, folder.join(LISTENERS))?)
 }
 
 fn http_listener(sidecar: &Sidecar, module: &Path) -> Value {

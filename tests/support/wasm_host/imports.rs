@@ -55,6 +55,7 @@ fn dispatch(vm: &mut Vm<'_>, name: &str, arguments: &[Val]) -> Answer {
             let path = text(vm, (n(0), n(1)))?;
             let segments: Vec<&str> = path.split('\0').collect();
             let value = vm.data_mut().proxy.property(&segments);
+            let value = mangled(vm, value);
             answer(vm, value, (n(2), n(3)))
         }
         "proxy_set_property" => {
@@ -64,6 +65,7 @@ fn dispatch(vm: &mut Vm<'_>, name: &str, arguments: &[Val]) -> Answer {
         "proxy_get_header_map_value" => {
             let name = text(vm, (n(1), n(2)))?;
             let value = headers(vm, n(0)).and_then(|all| all.get(&name).cloned().ok_or(NOT_FOUND));
+            let value = mangled(vm, value);
             answer(vm, value, (n(3), n(4)))
         }
         "proxy_add_header_map_value" | "proxy_replace_header_map_value" => {
@@ -86,6 +88,12 @@ fn dispatch(vm: &mut Vm<'_>, name: &str, arguments: &[Val]) -> Answer {
             vm.data_mut().tick_period = Some(n(0).cast_unsigned());
             Ok(OK)
         }
+        "proxy_get_shared_data" => shared(vm, (n(0), n(1)), (n(2), n(3)), n(4)),
+        "proxy_set_shared_data" => {
+            let (name, value) = (text(vm, (n(0), n(1)))?, read(vm, (n(2), n(3)))?);
+            let set = vm.data().shared.set(&name, &value, n(4).cast_unsigned());
+            Ok(set.map_or_else(|status| status, |()| OK))
+        }
         "proxy_define_metric" => define(vm, n(0), (n(1), n(2)), n(3)),
         "proxy_increment_metric" => {
             Ok(metric_status(vm.data_mut().metrics.increment(n(0).cast_unsigned(), wide(1))))
@@ -97,9 +105,18 @@ fn dispatch(vm: &mut Vm<'_>, name: &str, arguments: &[Val]) -> Answer {
         "proxy_call_foreign_function" => {
             let (name, arguments) = (text(vm, (n(0), n(1)))?, read(vm, (n(2), n(3)))?);
             let value = foreign(vm.data_mut(), &name, &arguments);
+            // A token is no value of the proxy's.
+            let value = if name == "expr_evaluate" { mangled(vm, value) } else { value };
             answer(vm, value, (n(4), n(5)))
         }
         _ => Ok(UNIMPLEMENTED),
+    }
+}
+
+fn mangled(vm: &mut Vm<'_>, value: Result<Vec<u8>, u32>) -> Result<Vec<u8>, u32> {
+    match &mut vm.data_mut().mangle {
+        Some(mangle) => mangle.apply(value),
+        None => value,
     }
 }
 
@@ -155,6 +172,20 @@ fn enter(state: &mut HostState, context: i32) -> u32 {
         return BAD_ARGUMENT;
     }
     OK
+}
+
+fn shared(vm: &mut Vm<'_>, name: (i32, i32), place: (i32, i32), version: i32) -> Answer {
+    let name = text(vm, name)?;
+    let (value, number) = vm
+        .data()
+        .shared
+        .get(&name)
+        .map_or_else(|status| (Err(status), 0), |(value, number)| (Ok(value), number));
+    let status = answer(vm, value, place)?;
+    if status == OK {
+        write_u32(vm, version, number)?;
+    }
+    Ok(status)
 }
 
 fn define(vm: &mut Vm<'_>, kind: i32, name: (i32, i32), id: i32) -> Answer {
