@@ -31,6 +31,7 @@ pub struct Model {
 pub struct Statistics {
     /// Kind, stat name, and what was recorded, in the order they were defined.
     pub metrics: Vec<(MetricKind, String, Option<i128>)>,
+    shared: HashMap<String, Vec<u8>>,
 }
 
 // === impl Model ===
@@ -126,6 +127,18 @@ impl Host for Model {
 }
 
 impl Sink for Statistics {
+    fn shared(&mut self, name: &str, out: &mut Vec<u8>) -> Result<Option<u32>, Failed> {
+        let Some(value) = self.shared.get(name) else { return Ok(None) };
+        out.extend_from_slice(value);
+        Ok(Some(1))
+    }
+
+    /// Nobody else changes what one worker shares with itself.
+    fn share(&mut self, name: &str, value: &[u8], _: Option<u32>) -> Result<bool, Failed> {
+        self.shared.insert(name.to_owned(), value.to_vec());
+        Ok(true)
+    }
+
     fn define(&mut self, kind: MetricKind, name: &str) -> Result<MetricId, Failed> {
         self.metrics.push((kind, name.to_owned(), None));
         u32::try_from(self.metrics.len() - 1).map(MetricId).map_err(|_| NOT_FOUND)

@@ -21,6 +21,10 @@ pub struct Configuration {
     metadata_exchange: Option<MetadataExchange>,
     /// `true`: the Host header is never taken for the destination service. Set it wherever anybody can send requests.
     disable_host_header_fallback: Option<bool>,
+    /// Bounds of what the module adds to the proxy's memory.
+    limits: Option<Limits>,
+    /// Series of the operations that are defined at zero, so that their first increments count. Absent: none.
+    prewarm: Option<Prewarm>,
     /// Whose point of view the labels take.
     reporter: Option<Reporter>,
     /// `false`: attributes and definitions only, beside Istio's native stats.
@@ -152,6 +156,28 @@ struct MetadataExchange {
     max_peers: Option<Unsigned>,
     /// `true`: nothing is sent to services outside the mesh.
     skip_external: Option<bool>,
+}
+
+/// Bounds of what the module adds to the proxy's memory.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "a schema is made of it, no value")]
+struct Limits {
+    /// Most label sets of all workers together, 500; more become `overflow`, totals stay exact.
+    max_series: Option<Unsigned>,
+    /// Most values of one custom dimension; more become `overflow`. Absent: `max_series` alone bounds them.
+    max_values_per_dimension: Option<Unsigned>,
+    /// Longest label value, 256 bytes; a longer one is cut and ends in a hash.
+    max_label_bytes: Option<Unsigned>,
+}
+
+/// Series that are defined at zero.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "a schema is made of it, no value")]
+struct Prewarm {
+    /// Status codes, 200 alone when absent.
+    response_codes: Option<Vec<Unsigned>>,
 }
 
 /// Whose point of view the labels take.

@@ -16,6 +16,8 @@ const OBJECTS: &[(&str, &str)] = &[
     ("Definition", r#"{"definitions": [{"?": 1}]}"#),
     ("Override", r#"{"metrics": [{"?": 1}]}"#),
     ("MetadataExchange", r#"{"metadata_exchange": {"?": 1}}"#),
+    ("Limits", r#"{"limits": {"?": 1}}"#),
+    ("Prewarm", r#"{"prewarm": {"?": 1}}"#),
 ];
 
 #[test]
