@@ -8,6 +8,7 @@ OPMETER_ENVOY=$("${0%/*}/envoy-path.sh")
 # A test that finds no Envoy or no module fails instead of being skipped.
 OPMETER_REQUIRE_ENVOY=1
 OPMETER_PYTHON=$("${0%/*}/python-path.sh")
-export OPMETER_MODULE OPMETER_ENVOY OPMETER_REQUIRE_ENVOY OPMETER_PYTHON
+OPMETER_PROMETHEUS=$("${0%/*}/prometheus-path.sh")
+export OPMETER_MODULE OPMETER_ENVOY OPMETER_REQUIRE_ENVOY OPMETER_PYTHON OPMETER_PROMETHEUS
 say "test: workspace, with Envoy $OPMETER_ENVOY"
 cargo test --workspace --exclude opmeter-filter

@@ -24,6 +24,9 @@ pub struct Cli {
 pub enum Command {
     /// Start a sample mesh of two real Envoys, send traffic through it and show the metrics
     Run(RunArgs),
+    /// Write the files of the repository that come from code, such as rules and dashboards
+    #[command(hide = true)]
+    Generate(GenerateArgs),
     /// Replace this process by a program that ends with its parent
     #[command(hide = true)]
     Guard(GuardArgs),
@@ -46,6 +49,12 @@ pub struct RunArgs {
     /// Mutual TLS between the two sidecars, with certificates made for this run
     #[arg(long, env = "MTLS", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     pub mtls: bool,
+    /// A Prometheus to scrape both sidecars with (`make run PROMETHEUS=1` gets Debian's)
+    #[arg(long, value_name = "PATH", env = "PROMETHEUS")]
+    pub prometheus: Option<PathBuf>,
+    /// Prometheus' configuration; its rule files lie beside it
+    #[arg(long, value_name = "FILE", default_value = "envoy/prometheus/prometheus.yaml")]
+    pub prometheus_config: PathBuf,
     /// How many times to send the mix of 20 requests
     #[arg(long, env = "ROUNDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rounds: u32,
@@ -91,6 +100,16 @@ pub struct AddressArgs {
     /// The sample application behind the server sidecar
     #[arg(long, value_name = "PORT", env, default_value_t = 9080)]
     pub upstream_port: u16,
+    /// Prometheus, on the client's address
+    #[arg(long, value_name = "PORT", env, default_value_t = 9090)]
+    pub prometheus_port: u16,
+}
+
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    /// The repository's root
+    #[arg(default_value = ".")]
+    pub root: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod generate;
 mod guard;
 mod run;
 
@@ -17,6 +18,7 @@ use args::{Cli, Command};
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
+        Command::Generate(args) => generate::write(&args),
         Command::Guard(args) => guard::exec(&args),
     };
     outcome.unwrap_or_else(|error| {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// Names of the variables that move a port.
-const PORTS: [&str; 9] = [
+const PORTS: [&str; 10] = [
     "CLIENT_PORT",
     "CLIENT_STATS_PORT",
     "CLIENT_ADMIN_PORT",
@@ -15,6 +15,7 @@ const PORTS: [&str; 9] = [
     "SERVER_ADMIN_PORT",
     "SERVER_HEALTH_PORT",
     "UPSTREAM_PORT",
+    "PROMETHEUS_PORT",
 ];
 
 /// Envoy and module, which `make test` hands over; without them there is nothing to run, unless that is demanded.
@@ -31,6 +32,16 @@ fn parts() -> Option<(PathBuf, PathBuf)> {
 
 /// Starts it on free ports, one of which may be given.
 fn run(envoy: &Path, module: &Path, fixed: Option<(&str, u16)>) -> Output {
+    let fixed = fixed.map(|(name, port)| (name, port.to_string()));
+    run_with(
+        envoy,
+        module,
+        &fixed.as_slice().iter().map(|(n, p)| (*n, p.as_str())).collect::<Vec<_>>(),
+    )
+}
+
+/// Starts it on free ports, with variables that may move one.
+fn run_with(envoy: &Path, module: &Path, variables: &[(&str, &str)]) -> Output {
     let free: Vec<TcpListener> =
         PORTS.iter().map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -41,9 +52,7 @@ fn run(envoy: &Path, module: &Path, fixed: Option<(&str, u16)>) -> Output {
     for (name, listener) in PORTS.iter().zip(&free) {
         command.env(name, listener.local_addr().expect("an address").port().to_string());
     }
-    if let Some((name, port)) = fixed {
-        command.env(name, port.to_string());
-    }
+    command.env_remove("PROMETHEUS").envs(variables.iter().copied());
     drop(free);
     command.output().expect("opmeter runs")
 }
@@ -90,4 +99,36 @@ fn a_missing_module_is_one_clear_sentence() {
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(told.lines().count(), 1, "{told}");
     assert!(told.starts_with("opmeter: ") && told.contains("nowhere.wasm"), "{told}");
+}
+
+/// Every request is in what Prometheus answers.
+#[test]
+fn prometheus_holds_what_both_sidecars_counted() {
+    let Some((envoy, module)) = parts() else { return };
+    let prometheus = std::env::var("OPMETER_PROMETHEUS").expect("OPMETER_PROMETHEUS is set");
+    let output = run_with(&envoy, &module, &[("PROMETHEUS", &prometheus)]);
+    let (shown, told) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{shown}{told}");
+    let (_, answers) = shown.split_once("\nPrometheus:").expect("answers of Prometheus");
+    // Two rounds: 9 reads, 4 creations, 3 deletions and 4 others in each, of which some fail.
+    for (operation, requests, errors) in
+        [("get_items", "18", "0.11"), ("create_items", "8", "0.25"), ("unknown", "8", "0.75")]
+    {
+        for value in [requests, errors] {
+            let line = format!("  {operation:<14} {value:>8}");
+            assert!(answers.lines().any(|l| l == line), "{line:?} in {answers}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_prometheus_is_one_clear_sentence() {
+    let Some((envoy, module)) = parts() else { return };
+    let output = run_with(&envoy, &module, &[("PROMETHEUS", "/nowhere/prometheus")]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&output.stderr);
+    let sentence = "opmeter: no Prometheus at /nowhere/prometheus; PROMETHEUS=1 gets Debian's, \
+                    PROMETHEUS=/path/to/prometheus uses your own\n";
+    assert_eq!(told, sentence);
 }
