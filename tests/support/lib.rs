@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod model;
 pub mod module;
 pub mod native_host;
+pub mod prometheus;
 pub mod scrape;
 pub mod series;
 pub mod stat;

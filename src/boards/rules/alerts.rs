@@ -4,13 +4,13 @@ use super::slo::{BUDGET, misses};
 use super::{Alert, Group, Rule};
 
 /// Burn rates of the multi-window alerts (Google, "The Site Reliability Workbook", chapter 5): severity, how many times
-/// faster than allowed, and the long and the short window in which that has to be so. The short one ends the alert soon
-/// after the burning does.
-const BURNS: [(&str, f64, &str, &str); 4] = [
-    ("critical", 14.4, "1h", "5m"),
-    ("critical", 6.0, "6h", "30m"),
-    ("warning", 3.0, "1d", "2h"),
-    ("warning", 1.0, "3d", "6h"),
+/// faster than allowed, the long and the short window in which that has to be so, and when the budget of 30 days is gone
+/// then. The short window ends the alert soon after the burning does.
+const BURNS: [(&str, f64, &str, &str, &str); 4] = [
+    ("critical", 14.4, "1h", "5m", "two days"),
+    ("critical", 6.0, "6h", "30m", "five days"),
+    ("warning", 3.0, "1d", "2h", "ten days"),
+    ("warning", 1.0, "3d", "6h", "thirty days"),
 ];
 
 pub(super) fn group() -> Group {
@@ -67,29 +67,23 @@ pub(super) fn group() -> Group {
     Group { name: "opmeter-alerts", interval: None, rules }
 }
 
-fn burn((severity, factor, long, short): (&'static str, f64, &'static str, &'static str)) -> Rule {
+fn burn(
+    (severity, factor, long, short, gone): (&str, f64, &'static str, &'static str, &str),
+) -> Rule {
     let limit = format!("{factor} * {BUDGET}");
-    let expr = format!("{} > {limit}\nand\n{} > {limit}", misses(long), misses(short));
+    let summary =
+        "{{ $labels.request_operation }} of {{ $labels.destination_service }} misses its objective";
+    let description = format!(
+        "{{{{ $value | humanizePercentage }}}} of the reads in {long} were not answered within 10 ms without a server \
+         error. 1% may be; at more than {:.1}% the budget of 30 days is gone in {gone}.",
+        factor * BUDGET * 100.0
+    );
     Rule::Alert(Alert {
         alert: "OpmeterReadBudgetBurn",
-        expr,
+        expr: format!("{} > {limit}\nand\n{} > {limit}", misses(long), misses(short)),
         hold: None,
         labels: [("severity", severity.to_owned()), ("window", long.to_owned())].into(),
-        annotations: [
-            (
-                "summary",
-                "{{ $labels.request_operation }} of {{ $labels.destination_service }} misses its objective".to_owned(),
-            ),
-            (
-                "description",
-                format!(
-                    "{{{{ $value | humanizePercentage }}}} of reads in {long} were not answered within 10 ms without a \
-                     server error; 1% may be. At this rate (over {factor} times the allowed one) the budget of 30 days \
-                     is gone early."
-                ),
-            ),
-        ]
-        .into(),
+        annotations: [("summary", summary.to_owned()), ("description", description)].into(),
     })
 }
 
