@@ -13,6 +13,9 @@ help: ## List the targets
 run: build ## Build all, start two Envoys with the module, send traffic, show the metrics
 	@make/run.sh
 
+demo-report: build ## Run with Prometheus and write a page about it: target/demo-report.html (REPORT=, PICTURES=DIR)
+	@make/demo-report.sh
+
 generated: ## Write the checked-in files that come from code: rules, dashboards
 	@make/generated.sh
 

@@ -47,6 +47,11 @@ pub fn instant(expr: &str) -> String {
     path("query", &[("query", expr)])
 }
 
+/// Path that asks for an expression's value at a time, in seconds since 1970.
+pub fn at(expr: &str, time: f64) -> String {
+    path("query", &[("query", expr), ("time", &format!("{time:.3}"))])
+}
+
 /// Path that asks for an expression's values from `start` to `end` (seconds since 1970), every `step` seconds.
 pub fn range(expr: &str, start: f64, end: f64, step: f64) -> String {
     let [start, end, step] = [start, end, step].map(|seconds| format!("{seconds:.3}"));

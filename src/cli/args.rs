@@ -55,6 +55,12 @@ pub struct RunArgs {
     /// Prometheus' configuration; its rule files lie beside it
     #[arg(long, value_name = "FILE", default_value = "envoy/prometheus/prometheus.yaml")]
     pub prometheus_config: PathBuf,
+    /// Write a page about the run there (needs a Prometheus)
+    #[arg(long, value_name = "FILE", env = "REPORT", requires = "prometheus")]
+    pub report: Option<PathBuf>,
+    /// Write pictures of the dashboards there, as SVG (needs a Prometheus)
+    #[arg(long, value_name = "DIR", env = "PICTURES", requires = "prometheus")]
+    pub pictures: Option<PathBuf>,
     /// How many times to send the mix of 20 requests
     #[arg(long, env = "ROUNDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rounds: u32,

@@ -13,9 +13,11 @@ mod application;
 #[path = "../mesh/grpc/backend.rs"]
 #[allow(dead_code, reason = "kinds of calls that are not made here")]
 mod backend;
+mod compose;
 mod dashboards;
 mod federation;
 mod files;
+mod manifests;
 mod mesh;
 mod needs;
 mod numbers;
@@ -41,6 +43,8 @@ fn main() -> ExitCode {
     let runtime = Runtime::new().expect("a runtime");
     let shared = Shared { runtime: Arc::new(runtime), stack: Arc::default() };
     let mut trials = files::trials();
+    trials.extend(manifests::trials());
+    trials.extend(compose::trials());
     trials.extend(rules::trials(&shared));
     trials.extend(numbers::trials(&shared));
     trials.extend(needs::trials(&shared));

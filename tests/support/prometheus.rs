@@ -145,8 +145,7 @@ impl Prometheus {
     /// # Errors
     /// When it is refused.
     pub async fn at(&self, expr: &str, time: f64) -> Result<Vec<Series>> {
-        let path = format!("{}&time={time:.3}", query::instant(expr));
-        self.ask(&path).await.with_context(|| expr.to_owned())
+        self.ask(&query::at(expr, time)).await.with_context(|| expr.to_owned())
     }
 
     /// The only value of an expression at a time.

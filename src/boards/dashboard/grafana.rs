@@ -85,7 +85,6 @@ impl Variable {
             "type": "query",
             "datasource": datasource(),
             "query": { "query": query, "refId": name },
-            "definition": query,
             "regex": regex,
             // When the dashboard's time changes: what is called today was not always there.
             "refresh": 2,
@@ -234,7 +233,7 @@ impl Panel {
                 "yAxis": { "unit": self.unit.grafana(), "axisPlacement": "left" },
                 "rowsFrame": { "layout": "auto" },
                 "legend": { "show": true },
-                "tooltip": { "mode": "single", "yHistogram": true },
+                "tooltip": { "show": true, "yHistogram": true },
             }),
             Kind::Stat => json!({
                 "reduceOptions": { "calcs": ["lastNotNull"], "fields": "", "values": false },

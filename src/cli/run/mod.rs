@@ -4,6 +4,7 @@
 
 mod bootstrap;
 mod certificates;
+mod demo;
 mod http;
 mod interrupt;
 mod places;
@@ -25,8 +26,10 @@ use tokio::time::sleep;
 
 use crate::args::RunArgs;
 use bootstrap::Bootstrap;
+use demo::Demo;
 use http::Http;
 use interrupt::Interrupt;
+use opmeter_boards::draw::Span;
 use places::Places;
 use prometheus::Prometheus;
 use proxy::Proxy;
@@ -68,8 +71,22 @@ struct Mesh {
 
 async fn demonstrate(args: &RunArgs) -> Result<Mesh> {
     let mesh = Mesh::start(args).await?;
+    let start = demo::now()?;
     traffic::send(&mesh.http, mesh.places.client.traffic, args.rounds).await?;
-    mesh.report(args.rounds * traffic::round_size()).await?;
+    let sent = args.rounds * traffic::round_size();
+    mesh.report(sent).await?;
+    if let Some(prometheus) = &mesh.prometheus {
+        let span = Span { start, end: demo::now()? };
+        let demo = Demo { http: &mesh.http, prometheus, span, sent, mtls: args.mtls };
+        if let Some(file) = &args.report {
+            demo.write_page(file).await?;
+            println!("\nA page about this run: {}", file.display());
+        }
+        if let Some(folder) = &args.pictures {
+            demo.write_pictures(folder).await?;
+            println!("Pictures of the dashboards: {}", folder.display());
+        }
+    }
     Ok(mesh)
 }
 
