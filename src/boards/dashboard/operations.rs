@@ -178,7 +178,7 @@ fn objective() -> Vec<Panel> {
             "Budget left of three days",
             "1 is all of it, 0 none; below 0 the objective is missed.",
         )
-        .ask("left", format!("1 - operation:slo_read_misses:ratio_rate3d{{{picked}}} / 0.01")),
+        .ask("left", format!("1 - max by (destination_service, request_operation) (operation:slo_read_misses:ratio_rate3d{{{picked}}}) / 0.01")),
     ]
 }
 

@@ -46,6 +46,25 @@ fn module() -> Vec<Panel> {
         )
         .ask("{{tag}}", format!("count by (tag) (istio_build{{component=\"proxy\", {PICKED}}})")),
         Panel::new(
+            Kind::Stat,
+            Unit::Number,
+            6,
+            "Label sets beyond the limit",
+            "Streams counted under overflow values in the last hour; nothing without a limit.",
+        )
+        .ask(
+            "overflow",
+            format!("sum (increase(opmeter_series_overflow_total{{{PICKED}}}[1h])) or vector(0)"),
+        ),
+        Panel::new(
+            Kind::Stat,
+            Unit::Number,
+            6,
+            "Series of the mesh",
+            "How many series Prometheus keeps of the picked sidecars.",
+        )
+        .ask("series", format!("count ({{{PICKED}, __name__!=\"\"}})")),
+        Panel::new(
             Kind::Lines,
             Unit::Number,
             12,
@@ -57,17 +76,6 @@ fn module() -> Vec<Panel> {
         .ask("expressions, {{pod}}", errors("opmeter_evaluation_errors_total"))
         .ask("host, {{pod}}", errors("opmeter_host_errors_total"))
         .ask("peers, {{pod}}", errors("opmeter_peer_decode_errors_total")),
-        Panel::new(
-            Kind::Table,
-            Unit::Number,
-            12,
-            "Label sets beyond the limit",
-            "Streams counted under overflow values in the last hour; nothing without a limit.",
-        )
-        .ask(
-            "overflow",
-            format!("sum (increase(opmeter_series_overflow_total{{{PICKED}}}[1h])) or vector(0)"),
-        ),
         Panel::new(
             Kind::Lines,
             Unit::Number,

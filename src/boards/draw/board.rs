@@ -9,6 +9,7 @@ const WIDTH: f64 = 1240.0;
 const MARGIN: f64 = 16.0;
 const GAP: f64 = 10.0;
 const COLUMNS: f64 = 24.0;
+const COLUMNS_OF_GRID: u8 = 24;
 const TALL: f64 = 250.0;
 const LOW: f64 = 96.0;
 const HEAD: f64 = 64.0;
@@ -45,22 +46,41 @@ fn place(rows: &[(String, Vec<Asked>)]) -> Vec<(Item<'_>, Frame)> {
     for (title, panels) in rows {
         let frame = Frame { x: MARGIN, y, width: room, height: TITLE };
         placed.push((Item::Title(title.as_str()), frame));
-        y += TITLE;
-        let (mut column, mut tallest) = (0.0, 0.0_f64);
-        for asked in panels {
-            let wide = f64::from(asked.panel.width);
-            if column + wide > COLUMNS {
-                y += tallest + GAP;
-                (column, tallest) = (0.0, 0.0);
+        y += TITLE - 4.0;
+        for line in lines(panels) {
+            let height = line.iter().map(|asked| height(asked)).fold(0.0, f64::max);
+            let mut x = MARGIN;
+            for asked in line {
+                let width = f64::from(asked.panel.width) * (room + GAP) / COLUMNS;
+                let frame = Frame { x, y, width: width - GAP, height };
+                placed.push((Item::Panel(asked), frame));
+                x += width;
             }
-            let height = if asked.panel.kind == Kind::Stat { LOW } else { TALL };
-            let unit = (room + GAP) / COLUMNS;
-            let frame = Frame { x: MARGIN + column * unit, y, width: wide * unit - GAP, height };
-            placed.push((Item::Panel(asked), frame));
-            column += wide;
-            tallest = tallest.max(height);
+            y += height + GAP;
         }
-        y += tallest;
     }
     placed
+}
+
+/// Panels that stand side by side.
+fn lines(panels: &[Asked]) -> Vec<&[Asked]> {
+    let mut lines = Vec::new();
+    let (mut start, mut taken) = (0, 0);
+    for (at, asked) in panels.iter().enumerate() {
+        if taken + asked.panel.width > COLUMNS_OF_GRID {
+            lines.push(&panels[start..at]);
+            (start, taken) = (at, 0);
+        }
+        taken += asked.panel.width;
+    }
+    lines.push(&panels[start..]);
+    lines
+}
+
+fn height(asked: &Asked) -> f64 {
+    match asked.panel.kind {
+        Kind::Stat => LOW,
+        Kind::Table => super::table::height(asked).min(TALL),
+        _ => TALL,
+    }
 }

@@ -33,7 +33,7 @@ pub(super) fn lines(svg: &mut Svg, asked: &Asked, span: Span, frame: Frame, stac
             .zip(line.base.iter().chain(std::iter::repeat(&0.0)))
             .map(|(p, b)| p.1 + b)
     });
-    let scale = Scale::holding(tops);
+    let scale = Scale::of(unit, tops);
     let labels: Vec<String> = scale.ticks().iter().map(|tick| unit.show(*tick)).collect();
     let left = labels.iter().map(|label| width(label, SMALL)).fold(0.0, f64::max) + 8.0;
     let plot = frame.without(left, legend.height() + AXIS);
@@ -73,7 +73,11 @@ pub(super) fn time_axis(svg: &mut Svg, span: Span, plot: Frame) {
     let scale = Scale::holding([length].into_iter());
     for tick in scale.ticks().into_iter().filter(|tick| *tick <= length) {
         let x = plot.x + tick / length * plot.width;
-        let anchor = if tick == 0.0 { Anchor::Start } else { Anchor::Middle };
+        let anchor = match tick / length {
+            share if share < 0.02 => Anchor::Start,
+            share if share > 0.98 => Anchor::End,
+            _ => Anchor::Middle,
+        };
         let style = Style::new(SMALL, SOFT).at(anchor);
         svg.text((x, plot.bottom() + 15.0), &format!("{tick} s"), style);
     }

@@ -38,7 +38,7 @@ pub fn distributions(buckets: &[Series], quantiles: &[(&str, Vec<Series>)], by: 
             .collect();
         let inner = frame.card(&mut svg, operation);
         let style = Style::new(SMALL + 0.5, SOFT).at(Anchor::End);
-        svg.text((inner.right(), frame.y + 23.0), &told.join("   "), style);
+        svg.text((inner.right(), frame.y + 23.0), &told.join(" · "), style);
         bars(&mut svg, inner, cells, &bounds, colour(at, operation));
     }
     svg.finish()
@@ -63,7 +63,7 @@ fn bars(svg: &mut Svg, frame: Frame, cells: &Buckets, bounds: &[f64], hue: &str)
             svg.text((middle, plot.bottom() - height - 4.0), &share, style);
         }
         let label = if bound.is_finite() {
-            format!("≤ {}", Unit::Milliseconds.show(*bound))
+            format!("≤ {}", Unit::Number.show(*bound))
         } else {
             "more".to_owned()
         };

@@ -114,7 +114,7 @@ fn arrow(svg: &mut Svg, from: [f64; 4], to: [f64; 4], call: &Calls, busiest: f64
         end.1
     ));
     let (x, y) = ((start.0 + end.0) / 2.0, (start.1 + end.1) / 2.0);
-    svg.outline([x - 66.0, y - 62.0, 132.0, 50.0], CARD, FAINT, 8.0);
+    svg.outline([x - 78.0, y - 62.0, 156.0, 50.0], CARD, FAINT, 8.0);
     let centre = Style::new(12.5, INK).bold().at(Anchor::Middle);
     svg.text((x, y - 45.0), &Unit::Rate.show(call.rate), centre);
     let p90 = call.p90.map_or("-".to_owned(), |value| Unit::Milliseconds.show(value));

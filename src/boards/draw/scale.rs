@@ -1,5 +1,7 @@
 //! Where values lie on an axis.
 
+use crate::dashboard::Unit;
+
 /// An axis from 0, or from below it, to a round number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Scale {
@@ -14,13 +16,23 @@ const STEPS: f64 = 4.0;
 // === impl Scale ===
 
 impl Scale {
+    /// Holds all values, with steps that are round in their unit.
+    pub fn of(unit: Unit, values: impl Iterator<Item = f64>) -> Self {
+        let binary = matches!(unit, Unit::Bytes | Unit::ByteRate);
+        Self::with(values, if binary { round_bytes } else { round_step })
+    }
+
     /// Holds all values, with steps of 1, 2, 2.5 or 5 times a power of ten.
     pub fn holding(values: impl Iterator<Item = f64>) -> Self {
+        Self::with(values, round_step)
+    }
+
+    fn with(values: impl Iterator<Item = f64>, round: fn(f64) -> f64) -> Self {
         let (low, high) = values
             .filter(|value| value.is_finite())
             .fold((0.0_f64, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
         let reach = if high > low { high - low } else { 1.0 };
-        let step = round_step(reach / STEPS);
+        let step = round(reach / STEPS);
         let ends = ((low / step).floor() * step, (high.max(low + reach) / step).ceil() * step);
         Self { low: ends.0, high: ends.1, step }
     }
@@ -49,9 +61,16 @@ fn round_step(rough: f64) -> f64 {
     candidates.into_iter().find(|step| *step >= rough * 0.999).unwrap_or(rough)
 }
 
+/// A round number of bytes, KiB, MiB or GiB.
+fn round_bytes(rough: f64) -> f64 {
+    let power = 1024.0_f64.powf((rough.max(1.0).ln() / 1024.0_f64.ln()).floor());
+    let rest = rough / power;
+    if rest > 500.0 { 1024.0 * power } else { round_step(rest) * power }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Scale;
+    use super::{Scale, Unit};
 
     #[test]
     fn axes_end_at_round_numbers() {
@@ -62,6 +81,8 @@ mod tests {
             assert!((scale.high - high).abs() < 1e-9, "{highest}: {scale:?}");
             assert!((scale.step - step).abs() < 1e-9, "{highest}: {scale:?}");
         }
+        let scale = Scale::of(Unit::Bytes, [35.0 * 1_048_576.0].into_iter());
+        assert_eq!((scale.step, scale.high), (10.0 * 1_048_576.0, 40.0 * 1_048_576.0));
         let scale = Scale::holding([-3.0, 5.0, f64::NAN].into_iter());
         assert_eq!((scale.low, scale.high), (-4.0, 6.0));
         assert_eq!(scale.ticks(), [-4.0, -2.0, 0.0, 2.0, 4.0, 6.0]);

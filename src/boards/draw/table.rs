@@ -12,6 +12,13 @@ const NUMBER: f64 = 84.0;
 
 type Labels = BTreeMap<String, String>;
 
+/// Height that all rows take.
+pub(super) fn height(asked: &Asked) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "some rows")]
+    let rows = merge(asked).len() as f64;
+    62.0 + rows * LINE
+}
+
 /// Draws as many rows as there is room for, the largest first.
 pub(super) fn rows(svg: &mut Svg, asked: &Asked, frame: Frame) {
     let rows = merge(asked);

@@ -27,6 +27,7 @@ const GOOD: &str = r#"response_code!~"5..|0", grpc_response_status!~"2|4|12|13|1
 pub struct Demo<'a> {
     pub http: &'a Http,
     pub prometheus: &'a Prometheus,
+    /// While requests were sent. Totals are asked for after it, when all of them are scraped.
     pub span: Span,
     /// Requests that were sent.
     pub sent: u32,
@@ -61,10 +62,12 @@ impl Demo<'_> {
         fs::create_dir_all(folder)?;
         for board in dashboard::all() {
             let svg = self.board(&board).await?;
-            let file = folder.join(format!("{}.svg", board.uid));
-            fs::write(&file, svg).with_context(|| format!("cannot write {}", file.display()))?;
+            picture(folder, board.uid, &svg)?;
         }
-        Ok(())
+        match self.topology().await?.body {
+            Body::Picture(svg) => picture(folder, "topology", &svg),
+            Body::Table(..) => Ok(()),
+        }
     }
 
     /// Rows without an answer are left out: this mesh has no gRPC and no TCP.
@@ -106,10 +109,14 @@ impl Demo<'_> {
         self.prometheus.ask(self.http, path).await
     }
 
-    async fn at_end(&self, queries: &Queries) -> Result<Vec<Vec<Series>>> {
+    async fn all(
+        &self,
+        queries: &Queries,
+        path: impl Fn(&str) -> String,
+    ) -> Result<Vec<Vec<Series>>> {
         let mut answers = Vec::new();
         for (_, expr) in queries {
-            answers.push(self.ask(&query::at(expr, self.span.end)).await?);
+            answers.push(self.ask(&path(expr)).await?);
         }
         Ok(answers)
     }
@@ -188,7 +195,7 @@ impl Demo<'_> {
             ("requests of operations", &rate(inner, "")),
             ("failed of operations", &errors(inner)),
         ]);
-        let answers = self.at_end(&queries).await?;
+        let answers = self.all(&queries, |expr| query::at(expr, self.span.end)).await?;
         let [requests, failed, p90, tls, operations, errors] = answers.as_slice() else {
             anyhow::bail!("not six answers");
         };
@@ -221,7 +228,7 @@ impl Demo<'_> {
             ("p90", &quantile("0.9")),
             ("p99", &quantile("0.99")),
         ]);
-        let answers = self.at_end(&queries).await?;
+        let answers = self.all(&queries, query::instant).await?;
         let mut operations: Vec<&str> =
             answers.iter().flatten().map(|one| one.label("request_operation")).collect();
         operations.sort_unstable();
@@ -261,17 +268,22 @@ impl Demo<'_> {
             ("p90", &quantile("0.9")),
             ("p99", &quantile("0.99")),
         ]);
-        let mut answers = self.at_end(&queries).await?.into_iter();
+        let mut answers = self.all(&queries, query::instant).await?.into_iter();
         let counted = answers.next().unwrap_or_default();
         let quantiles: Vec<(&str, Vec<Series>)> =
             ["p50", "p90", "p99"].into_iter().zip(answers).collect();
         Ok(Section {
             title: "How long it takes".to_owned(),
-            text: "Share of an operation's requests in each bucket of its histogram.".to_owned(),
+            text: "Share of an operation's requests in each bucket of its histogram, by the upper bound in milliseconds.".to_owned(),
             body: Body::Picture(draw::distributions(&counted, &quantiles, "request_operation")),
             queries,
         })
     }
+}
+
+fn picture(folder: &Path, name: &str, svg: &str) -> Result<()> {
+    let file = folder.join(format!("{name}.svg"));
+    fs::write(&file, svg).with_context(|| format!("cannot write {}", file.display()))
 }
 
 fn titled(title: &str) -> String {

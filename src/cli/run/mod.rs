@@ -73,10 +73,10 @@ async fn demonstrate(args: &RunArgs) -> Result<Mesh> {
     let mesh = Mesh::start(args).await?;
     let start = demo::now()?;
     traffic::send(&mesh.http, mesh.places.client.traffic, args.rounds).await?;
+    let span = Span { start, end: demo::now()? };
     let sent = args.rounds * traffic::round_size();
     mesh.report(sent).await?;
     if let Some(prometheus) = &mesh.prometheus {
-        let span = Span { start, end: demo::now()? };
         let demo = Demo { http: &mesh.http, prometheus, span, sent, mtls: args.mtls };
         if let Some(file) = &args.report {
             demo.write_page(file).await?;
@@ -124,6 +124,7 @@ impl Mesh {
                 let mut prometheus =
                     Prometheus::start(&program, config, folder.path(), &places, address)?;
                 prometheus.process().wait_ready(&http).await?;
+                prometheus.wait_scraping(&http).await?;
                 Some(prometheus)
             }
             None => None,

@@ -87,24 +87,38 @@ impl Prometheus {
         answer::read(&answer.text)
     }
 
+    /// Waits until it has scraped both sidecars: it takes some seconds to begin.
+    pub async fn wait_scraping(&self, http: &Http) -> Result<()> {
+        let up = query::instant(&format!("sum(up{{job=\"{JOB}\"}}) == 2"));
+        self.wait(http, &up, "no scrape of both sidecars", |answer| !answer.is_empty()).await
+    }
+
     /// Waits until it holds what both sidecars counted.
     pub async fn wait_for(&self, http: &Http, requests: u32) -> Result<()> {
-        let deadline = Instant::now() + SCRAPE_LIMIT;
         let both = query::instant(&format!("sum by (reporter) ({})", report::REQUESTS));
-        loop {
-            let counted = self.ask(http, &both).await?;
-            let complete = |series: &answer::Series| series.last() >= Some(f64::from(requests));
-            if counted.len() == 2 && counted.iter().all(complete) {
-                return Ok(());
-            }
+        let complete = |series: &answer::Series| series.last() >= Some(f64::from(requests));
+        let done = |answer: &[answer::Series]| answer.len() == 2 && answer.iter().all(complete);
+        self.wait(http, &both, &format!("no {requests} requests of each sidecar"), done).await
+    }
+
+    async fn wait(
+        &self,
+        http: &Http,
+        path: &str,
+        missing: &str,
+        done: impl Fn(&[answer::Series]) -> bool,
+    ) -> Result<()> {
+        let deadline = Instant::now() + SCRAPE_LIMIT;
+        while !done(&self.ask(http, path).await?) {
             ensure!(
                 Instant::now() < deadline,
-                "Prometheus did not scrape {requests} requests of each sidecar within {} s; its log ends with:\n{}",
+                "Prometheus has {missing} after {} s; its log ends with:\n{}",
                 SCRAPE_LIMIT.as_secs(),
                 self.process.log_tail()
             );
             sleep(Duration::from_millis(100)).await;
         }
+        Ok(())
     }
 
     /// Questions and answers about the run.
