@@ -1,10 +1,10 @@
 # opmeter: per-operation Istio metrics for any Envoy. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo-report generated build envoy-path test check unit wasm-test price deny clean
+.PHONY: help run demo-report generated build envoy-path test test-versions check unit wasm-test price deny clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "Variables: ENVOY=/path/to/envoy uses your own Envoy. For run: ONCE=1 ends after the report, ROUNDS=10,"
 	@echo "MTLS=1 puts mutual TLS between the two sidecars, PROMETHEUS=1 (or its path) lets a Prometheus scrape them;"
@@ -30,6 +30,9 @@ test: ## Run everything: check, unit and end-to-end tests, tests on WebAssembly
 	@$(MAKE) --no-print-directory build
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory wasm-test
+
+test-versions: build ## The end-to-end tests on every supported Envoy, or on VERSIONS="1.36.4 1.39.3"
+	@make/test-versions.sh
 
 check: ## Formatting, lints and documentation without warnings
 	@make/check.sh

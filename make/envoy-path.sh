@@ -1,8 +1,8 @@
 #!/bin/sh
-# Prints the path of the Envoy in use, and nothing else on stdout: $ENVOY, or the pinned release from PyPI below .tools.
+# Prints the path of the Envoy in use, and nothing else on stdout: $ENVOY, or the pinned release ($ENVOY_VERSION) from PyPI below .tools.
 . "${0%/*}/lib.sh"
 
-version=1.40.0
+version=${ENVOY_VERSION:-1.40.0}
 folder=.tools/envoy-$version
 
 if [ -n "${ENVOY:-}" ]; then

@@ -27,6 +27,16 @@ need_wasm_target() {
     rustup target add "$target" >&2 || fail "rustup could not add the $target target; is the network there?"
 }
 
+# Rust's own sources, from which its standard library can be built for size.
+have_rust_source() {
+    sources=$(rustc --print sysroot)/lib/rustlib/src/rust/library/std
+    if [ ! -d "$sources" ] && have rustup; then
+        say "adding Rust's own sources"
+        rustup component add rust-src >&2 || true
+    fi
+    [ -d "$sources" ]
+}
+
 # Its argument is what would do instead.
 need_python() {
     have python3 || fail "Python 3 is missing: python3 was not found; install it, or $1"

@@ -1,6 +1,6 @@
 //! The delivered module against its host: how often it calls, how it takes refusals, what it keeps.
 
-use support::case::{Case, Side, read_all};
+use support::case::{Case, Connection, Side, read_all};
 use support::cel::status;
 use support::module;
 use support::wasm_host::WasmHost;
@@ -47,6 +47,107 @@ fn a_known_label_set_costs_one_batch_and_one_call_per_metric() {
         ("proxy_record_metric", 3),
     ];
     assert_eq!(calls, expected);
+}
+
+/// The calls that one more of the same costs.
+fn cost_of_one_more(host: &mut WasmHost, one: impl Fn(&mut WasmHost)) -> Vec<(String, u64)> {
+    (0..300).for_each(|_| one(host));
+    host.state_mut().calls.clear();
+    one(host);
+    host.state().calls.clone().into_iter().collect()
+}
+
+fn calls(expected: &[(&str, u64)]) -> Vec<(String, u64)> {
+    expected.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
+}
+
+#[test]
+fn an_entry_of_a_request_costs_one_batch_and_one_call_per_metric() {
+    let case = case("{}");
+    let mut host = host(&case);
+    let expected = calls(&[
+        ("proxy_call_foreign_function", 1),
+        ("proxy_increment_metric", 1),
+        ("proxy_record_metric", 3),
+    ]);
+    assert_eq!(cost_of_one_more(&mut host, |host| host.entries(&case).unwrap()), expected);
+}
+
+/// The first call finds out that it is no request.
+#[test]
+fn an_entry_of_a_connection_costs_two_calls_and_one_per_metric() {
+    let mut case = case("{}");
+    case.connections = vec![Connection::default()];
+    let mut host = host(&case);
+    let expected = calls(&[("proxy_call_foreign_function", 2), ("proxy_increment_metric", 4)]);
+    assert_eq!(cost_of_one_more(&mut host, |host| host.entries(&case).unwrap()), expected);
+}
+
+#[test]
+fn an_access_logger_without_metrics_asks_for_nothing() {
+    let case = case(r#"{"standard_metrics": false}"#);
+    let mut host = host(&case);
+    assert_eq!(cost_of_one_more(&mut host, |host| host.entries(&case).unwrap()), []);
+}
+
+/// With the exchange, between a client and an upstream that both tell who they are.
+fn exchanging(config: &str) -> Case {
+    let mut case = case(config);
+    case.side = Side::Gateway;
+    let request = r#"
+        [peer]
+        id = "client"
+        node = { WORKLOAD_NAME = "cart" }"#;
+    case.requests = vec![toml::from_str(request).unwrap()];
+    case
+}
+
+/// Filter: one batch about whom to exchange with; per message two headers read, removed where they were, set where they go;
+/// then as without the exchange.
+#[test]
+fn the_exchange_costs_a_batch_and_its_headers() {
+    let case = exchanging(r#"{"metadata_exchange": {}}"#);
+    let mut host = host(&case);
+    let found = cost_of_one_more(&mut host, |host| stream(host, &case));
+    let expected = calls(&[
+        ("proxy_call_foreign_function", 2),
+        ("proxy_get_header_map_value", 4),
+        ("proxy_increment_metric", 1),
+        ("proxy_record_metric", 3),
+        ("proxy_remove_header_map_value", 2),
+        ("proxy_replace_header_map_value", 4),
+    ]);
+    assert_eq!(found, expected);
+}
+
+/// A mount that counts nothing leaves its peers to whoever does; both mounts of one plugin count once.
+#[test]
+fn two_mounts_in_one_vm_count_once() {
+    let case = exchanging(r#"{"metadata_exchange": {}}"#);
+    let mut host = host(&case);
+    for _ in 0..10 {
+        host.logged_stream(&case, &case.requests[0]).unwrap();
+    }
+    assert_eq!(value(&host, "istio_requests_total"), Some(10.0));
+    assert_eq!(value(&host, "opmeter_config_errors_total"), Some(1.0));
+    let lines: Vec<&str> = host.state().log.iter().map(|line| line.text.as_str()).collect();
+    let warning = "mounted as filter and as access logger, both with metrics: the filter counts, the access logger does not; \
+        \"standard_metrics\": false in the filter's configuration lets the access logger count";
+    assert_eq!(lines, [warning]);
+    // An entry of somebody else's stream is not taken for one of these.
+    host.entries(&case).unwrap();
+    assert_eq!(value(&host, "istio_requests_total"), Some(11.0));
+}
+
+#[test]
+fn memory_does_not_grow_with_entries() {
+    let case = case(OPERATIONS);
+    let mut host = host(&case);
+    (0..300).for_each(|_| host.entries(&case).unwrap());
+    let before = host.memory_bytes();
+    (0..2_000).for_each(|_| host.entries(&case).unwrap());
+    assert_eq!(host.memory_bytes(), before);
+    assert_eq!(value(&host, "istio_requests_total"), Some(2_300.0));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::abi;
 use crate::host::Proxy;
-use crate::root::SharedRecorder;
+use crate::mounts::Mounts;
 use hashbrown::HashMap;
 use opmeter_core::{Recorder, Stream};
 use std::cell::RefCell;
@@ -15,10 +15,15 @@ struct Context {
     stream: Stream,
 }
 
+/// Shared by all streams of one plugin; `None` until a configuration was accepted.
+type SharedRecorder = Rc<RefCell<Option<Recorder>>>;
+
 #[derive(Default)]
 struct Contexts {
-    roots: HashMap<u32, SharedRecorder>,
+    /// Few, so they are looked through.
+    roots: Vec<(u32, SharedRecorder)>,
     streams: HashMap<u32, Context>,
+    mounts: Mounts,
 }
 
 thread_local! {
@@ -26,33 +31,39 @@ thread_local! {
 }
 
 /// A plugin was created.
-pub fn add_root(root: u32, recorder: SharedRecorder) {
-    with(|contexts| contexts.roots.insert(root, recorder));
+pub fn add_root(root: u32) {
+    with(|contexts| contexts.roots.push((root, SharedRecorder::default())));
 }
 
-/// A plugin is no more.
-pub fn remove_root(root: u32) {
-    with(|contexts| contexts.roots.remove(&root));
+/// A plugin records by a new configuration from now on; `false` for one that nobody knows.
+pub fn configure(root: u32, recorder: Recorder) -> bool {
+    let shared = with(|contexts| contexts.root(root)).flatten();
+    let place = shared.as_ref().and_then(|shared| shared.try_borrow_mut().ok());
+    place.map(|mut place| *place = Some(recorder)).is_some()
 }
 
 /// A stream begins. One of a plugin nobody knows is let pass without metrics.
 pub fn add(id: u32, root: u32) {
     with(|contexts| {
-        if let Some(recorder) = contexts.roots.get(&root).map(Rc::clone) {
+        if let Some(recorder) = contexts.root(root) {
             let context = Context { root, recorder, stream: Stream::default() };
             contexts.streams.insert(id, context);
         }
     });
 }
 
-/// Whether a context is a stream's.
-pub fn is_stream(id: u32) -> bool {
-    with(|contexts| contexts.streams.contains_key(&id)).unwrap_or_default()
+/// The proxy has done with a context.
+pub fn on_done() {
+    with(|contexts| contexts.mounts.on_done());
 }
 
-/// A stream is no more; `false` when it is none.
-pub fn remove(id: u32) -> bool {
-    with(|contexts| contexts.streams.remove(&id).is_some()).unwrap_or_default()
+/// A stream or a plugin is no more.
+pub fn remove(id: u32) {
+    with(|contexts| {
+        if contexts.streams.remove(&id).is_none() {
+            contexts.roots.retain(|(root, _)| *root != id);
+        }
+    });
 }
 
 /// The request headers of a stream pass.
@@ -70,37 +81,60 @@ pub fn on_connection(id: u32) {
     act(id, |_, stream| *stream = Stream::connection());
 }
 
-/// A stream is over; `false` when it is none.
-pub fn on_log(id: u32) -> bool {
-    act(id, |recorder, stream| recorder.on_log(stream, &mut Proxy, &mut Proxy))
+/// A stream is over; or, when the context is a plugin's, an access log gets an entry.
+pub fn on_log(id: u32) {
+    with(|contexts| {
+        let Contexts { streams, mounts, .. } = contexts;
+        if let Some(Context { recorder, stream, .. }) = streams.get_mut(&id) {
+            lend(recorder, |recorder| {
+                recorder.on_log(stream, &mut Proxy, &mut Proxy);
+                mounts.on_counted(recorder, stream);
+            });
+        } else if let Some(recorder) = contexts.root(id) {
+            lend(&recorder, |recorder| contexts.mounts.on_entry(recorder));
+        }
+    });
 }
 
 /// Time has passed for all streams of a plugin.
-pub fn tick(root: u32, recorder: &mut Recorder) {
+pub fn on_tick(root: u32) {
     with(|contexts| {
         for (id, context) in &mut contexts.streams {
             if context.root == root && abi::set_effective_context(*id).is_ok() {
-                recorder.on_tick(&mut context.stream, &mut Proxy, &mut Proxy);
+                let Context { recorder, stream, .. } = context;
+                lend(recorder, |recorder| recorder.on_tick(stream, &mut Proxy, &mut Proxy));
             }
         }
     });
     let _ = abi::set_effective_context(root);
 }
 
-fn act(id: u32, act: impl FnOnce(&mut Recorder, &mut Stream)) -> bool {
+fn act(id: u32, act: impl FnOnce(&mut Recorder, &mut Stream)) {
     with(|contexts| {
-        let Some(context) = contexts.streams.get_mut(&id) else { return false };
-        if let Ok(mut recorder) = context.recorder.try_borrow_mut()
-            && let Some(recorder) = recorder.as_mut()
-        {
-            act(recorder, &mut context.stream);
+        if let Some(Context { recorder, stream, .. }) = contexts.streams.get_mut(&id) {
+            lend(recorder, |recorder| act(recorder, stream));
         }
-        true
-    })
-    .unwrap_or_default()
+    });
+}
+
+fn lend(recorder: &SharedRecorder, act: impl FnOnce(&mut Recorder)) {
+    if let Ok(mut recorder) = recorder.try_borrow_mut()
+        && let Some(recorder) = recorder.as_mut()
+    {
+        act(recorder);
+    }
 }
 
 /// No callback re-enters another, so the contexts are always free; if they were not, to do nothing is safe.
 fn with<T>(act: impl FnOnce(&mut Contexts) -> T) -> Option<T> {
     CONTEXTS.with(|contexts| contexts.try_borrow_mut().ok().map(|mut contexts| act(&mut contexts)))
+}
+
+// === impl Contexts ===
+
+impl Contexts {
+    fn root(&self, id: u32) -> Option<SharedRecorder> {
+        let (_, recorder) = self.roots.iter().find(|(root, _)| *root == id)?;
+        Some(Rc::clone(recorder))
+    }
 }

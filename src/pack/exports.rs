@@ -6,7 +6,7 @@ pub const KEPT: [(&str, &str); 15] = [
     ("memory", "the proxy reads and writes values there"),
     ("malloc", "the proxy allocates the values it returns"),
     ("proxy_on_memory_allocate", "the same allocator under its later name"),
-    ("_initialize", "sets up logging and the root context"),
+    ("_initialize", "sets up logging"),
     ("proxy_abi_version_0_2_1", "tells the proxy which ABI to speak"),
     ("proxy_on_vm_start", "start of a VM, one per worker"),
     ("proxy_on_configure", "reads the plugin configuration"),
@@ -15,7 +15,7 @@ pub const KEPT: [(&str, &str); 15] = [
     ("proxy_on_new_connection", "tells a TCP connection from a request"),
     ("proxy_on_request_headers", "attributes of the request phase, metadata exchange"),
     ("proxy_on_response_headers", "metadata exchange"),
-    ("proxy_on_log", "records the stream"),
+    ("proxy_on_log", "records the stream, or the entry of an access log"),
     ("proxy_on_done", "lets the proxy end a context"),
     ("proxy_on_delete", "frees a stream's context"),
 ];

@@ -4,6 +4,7 @@ mod exchange;
 mod grpc;
 mod hostile;
 mod labels;
+mod logger;
 mod memory;
 mod tcp;
 mod tls;

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 pub struct App {
     /// Its port on the loopback address.
     pub port: u16,
-    requests: Arc<Mutex<Vec<HeaderMap>>>,
+    requests: Arc<Mutex<Vec<(String, HeaderMap)>>>,
     task: JoinHandle<()>,
 }
 
@@ -56,7 +56,17 @@ impl App {
     /// # Panics
     /// When the server's task has panicked.
     pub fn requests(&self) -> Vec<HeaderMap> {
-        self.requests.lock().expect("no panic in the server").clone()
+        let requests = self.requests.lock().expect("no panic in the server");
+        requests.iter().map(|(_, headers)| headers.clone()).collect()
+    }
+
+    /// Targets of all requests so far: path and query.
+    ///
+    /// # Panics
+    /// When the server's task has panicked.
+    pub fn targets(&self) -> Vec<String> {
+        let requests = self.requests.lock().expect("no panic in the server");
+        requests.iter().map(|(target, _)| target.clone()).collect()
     }
 }
 
@@ -91,11 +101,16 @@ impl Drop for Twice {
     }
 }
 
-async fn accept(listener: TcpListener, headers: HeaderMap, requests: Arc<Mutex<Vec<HeaderMap>>>) {
+async fn accept(
+    listener: TcpListener,
+    headers: HeaderMap,
+    requests: Arc<Mutex<Vec<(String, HeaderMap)>>>,
+) {
     while let Ok((stream, _)) = listener.accept().await {
         let (headers, requests) = (headers.clone(), Arc::clone(&requests));
         let service = service_fn(move |request: hyper::Request<Incoming>| {
-            requests.lock().expect("no panic in the server").push(request.headers().clone());
+            let came = (request.uri().to_string(), request.headers().clone());
+            requests.lock().expect("no panic in the server").push(came);
             let mut response = hyper::Response::new(Full::new(Bytes::from_static(b"ok")));
             response.headers_mut().extend(headers.clone());
             async { Ok::<_, Infallible>(response) }

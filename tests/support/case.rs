@@ -4,7 +4,7 @@ pub mod lasting;
 pub mod message;
 pub mod peer;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Mount};
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -37,6 +37,9 @@ pub struct Case {
     pub on: Vec<Engine>,
     /// Why not on all engines.
     pub why: Option<String>,
+    /// Why an access logger gives another answer, so that the case is about the filter alone. Cases about the exchange
+    /// and about what is reported while a stream lasts are so anyway.
+    pub filter_only: Option<String>,
     /// Plugin configuration, JSON.
     #[serde(default = "empty_config")]
     pub config: String,
@@ -183,6 +186,16 @@ impl Case {
                 || c.pause_ms > 0 && c.ticks.iter().all(|t| t.so_far == c.in_the_end())
         };
         self.requests.iter().all(request) && self.connections.iter().all(connection)
+    }
+
+    /// The mounts of which the same is expected.
+    pub fn mounts(&self) -> Vec<Mount> {
+        let headers = |r: &Request| !r.upstream_headers.is_empty() || !r.client_headers.is_empty();
+        let of_filter = self.filter_only.is_some()
+            || !self.all_ticks().is_empty()
+            || self.config.contains("metadata_exchange")
+            || self.requests.iter().any(headers);
+        if of_filter { vec![Mount::Filter] } else { vec![Mount::Filter, Mount::AccessLogger] }
     }
 
     /// What has to be right after each tick, in order.

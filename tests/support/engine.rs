@@ -17,6 +17,15 @@ pub enum Engine {
     Envoy,
 }
 
+/// How the module is mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mount {
+    /// As an HTTP filter or a network filter.
+    Filter,
+    /// As an access logger of the HTTP connection manager or the TCP proxy.
+    AccessLogger,
+}
+
 /// What came out of a case.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -49,6 +58,17 @@ pub struct Passed {
 impl Engine {
     /// All engines, the fastest first.
     pub const ALL: [Engine; 3] = [Engine::Core, Engine::Wasm, Engine::Envoy];
+}
+
+// === impl Mount ===
+
+impl fmt::Display for Mount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Mount::Filter => "",
+            Mount::AccessLogger => "-logger",
+        })
+    }
 }
 
 impl fmt::Display for Engine {

@@ -2,12 +2,13 @@
 
 pub(crate) mod bootstrap;
 mod filter_state;
+mod shipped;
 mod tcp_chain;
 pub(crate) mod tls;
 
 use crate::case::{Case, Tick};
 use crate::check;
-use crate::engine::{Outcome, Passed};
+use crate::engine::{Mount, Outcome, Passed};
 use crate::series::{Series, parse_scrape};
 use crate::upstream::Upstream;
 use crate::wasm_host::refusals;
@@ -59,18 +60,32 @@ pub fn binary() -> Result<Option<PathBuf>, String> {
     }
 }
 
+/// Major and minor version of an Envoy, for what only newer ones have.
+///
+/// # Errors
+/// When it cannot be run or does not tell.
+pub fn version(binary: &Path) -> Result<(u32, u32)> {
+    // `envoy  version: COMMIT/1.40.0/Clean/RELEASE/BoringSSL`
+    let output = Command::new(binary).arg("--version").output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let version = text.split('/').rev().nth(3).context("no version")?;
+    let mut numbers = version.split('.').map(str::parse);
+    let mut number = || numbers.next().context("no version");
+    Ok((number()??, number()??))
+}
+
 /// Runs a case on a real Envoy.
 ///
 /// # Errors
 /// Envoy does not start though the configuration was not refused, or answers a request with another status.
-pub fn run(case: &Case, binary: &Path) -> Result<Outcome> {
+pub fn run(case: &Case, mount: Mount, binary: &Path) -> Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(run_async(case, binary))
+    runtime.block_on(run_async(case, mount, binary))
 }
 
-async fn run_async(case: &Case, binary: &Path) -> Result<Outcome> {
+async fn run_async(case: &Case, mount: Mount, binary: &Path) -> Result<Outcome> {
     let upstream = Upstream::start(case).await?;
-    let mut envoy = Envoy::launch(binary, case, upstream.port)?;
+    let mut envoy = Envoy::launch(binary, case, mount, upstream.port)?;
     if !envoy.wait_until_up().await? {
         let log = envoy.module_log()?;
         let refused = refusals(log.iter().map(String::as_str));
@@ -99,9 +114,9 @@ impl Envoy {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn launch(binary: &Path, case: &Case, upstream: u16) -> Result<Self> {
+    pub fn launch(binary: &Path, case: &Case, mount: Mount, upstream: u16) -> Result<Self> {
         let folder = folder()?;
-        let bootstrap = bootstrap::build(case, upstream, folder.path(), module::path())?;
+        let bootstrap = bootstrap::build(case, mount, upstream, folder.path(), module::path())?;
         Self::start(binary, folder, &bootstrap)
     }
 
@@ -111,14 +126,20 @@ impl Envoy {
     /// When it cannot be started.
     pub(crate) fn start(binary: &Path, folder: TempDir, bootstrap: &Value) -> Result<Self> {
         std::fs::write(folder.path().join("envoy.json"), bootstrap.to_string())?;
+        Self::start_with(binary, folder, &["--config-path", "envoy.json"])
+    }
+
+    /// Starts an Envoy with a configuration that `arguments` name, relative to `folder`, where the admin listens likewise.
+    fn start_with(binary: &Path, folder: TempDir, arguments: &[&str]) -> Result<Self> {
         let log = std::fs::File::create(folder.path().join("log"))?;
+        let output = std::fs::File::create(folder.path().join("output"))?;
         let process = Command::new(binary)
-            .arg("--config-path")
-            .arg(folder.path().join("envoy.json"))
+            .current_dir(folder.path())
+            .args(arguments)
             .args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"])
-            .args(["--log-format", "%l %v"])
+            .args(["--log-format", "%l %v", "--file-flush-interval-msec", "20"])
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(output)
             .stderr(log)
             .spawn()
             .with_context(|| format!("cannot start {}", binary.display()))?;
@@ -130,6 +151,11 @@ impl Envoy {
     /// # Errors
     /// When neither happens in time.
     pub async fn wait_until_up(&mut self) -> Result<bool> {
+        self.wait_for("entry", Some("metrics")).await
+    }
+
+    /// The same for listeners with these names.
+    async fn wait_for(&mut self, entry: &str, metrics: Option<&str>) -> Result<bool> {
         let deadline = Instant::now() + START;
         let admin = self.folder.path().join("admin");
         while Instant::now() < deadline {
@@ -137,8 +163,10 @@ impl Envoy {
                 return Ok(false);
             }
             if http::get_unix(&admin, "/ready").await.is_ok() {
-                self.traffic_port = self.port_of("entry").await?;
-                self.metrics_port = self.port_of("metrics").await?;
+                self.traffic_port = self.port_of(entry).await?;
+                if let Some(metrics) = metrics {
+                    self.metrics_port = self.port_of(metrics).await?;
+                }
                 return Ok(true);
             }
             tokio::time::sleep(PAUSE).await;
@@ -153,6 +181,33 @@ impl Envoy {
     pub async fn port_of(&self, listener: &str) -> Result<u16> {
         let admin = self.folder.path().join("admin");
         port(&http::get_unix(&admin, "/listeners?format=json").await?, listener)
+    }
+
+    /// Everything Envoy wrote to its standard output, which is what access logs write there.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn output(&self) -> Result<String> {
+        let bytes = std::fs::read(self.folder.path().join("output"))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Waits until there are so many lines of access log, and gives them.
+    ///
+    /// # Errors
+    /// When there are not in time, or more.
+    pub async fn access_log(&self, lines: usize) -> Result<Vec<String>> {
+        let deadline = Instant::now() + SETTLE;
+        loop {
+            let output = self.output()?;
+            let found: Vec<String> = output.lines().map(str::to_owned).collect();
+            if found.len() == lines {
+                return Ok(found);
+            }
+            let late = found.len() > lines || Instant::now() > deadline;
+            ensure!(!late, "{} lines instead of {lines}: {found:#?}\n{}", found.len(), self.log()?);
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// The process id.

@@ -7,12 +7,15 @@
 //! ```
 //! Each engine answers with an [`engine::Outcome`]; [`check`] compares it with what the case expects.
 //!
+//! What a proxy sends elsewhere is received by [`otlp`] and [`statsd`]; [`chain`] is a proxy among other filters.
+//!
 //! What takes two proxies runs on two: [`mesh`] starts real sidecars, [`app`] what they stand before, and [`scrape`] reads
 //! what they tell.
 
 pub mod app;
 pub mod case;
 pub mod cel;
+pub mod chain;
 pub mod check;
 pub mod engine;
 pub mod envoy;
@@ -22,10 +25,12 @@ pub mod metrics;
 pub mod model;
 pub mod module;
 pub mod native_host;
+pub mod otlp;
 pub mod prometheus;
 pub mod scrape;
 pub mod series;
 pub mod stat;
+pub mod statsd;
 pub mod tcp;
 pub mod upstream;
 pub mod value;

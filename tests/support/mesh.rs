@@ -38,6 +38,10 @@ pub struct Sidecar {
     pub config: String,
     /// The module's configuration for TCP.
     pub tcp_config: String,
+    /// Whether the module is a filter of both listeners.
+    pub filter: bool,
+    /// The module as access logger of both listeners; none without.
+    pub log: Option<Log>,
     /// Labels of metrics beyond the standard ones.
     pub dimensions: Vec<String>,
     /// Metadata `istio` of the clusters: their service.
@@ -52,6 +56,19 @@ pub struct Sidecar {
     pub upstream: u16,
     /// Port on the loopback address that TCP goes to; no listener for TCP without.
     pub tcp_upstream: Option<u16>,
+}
+
+/// The module as access logger.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// Its configuration.
+    pub config: String,
+    /// `vm_id`: another than the filter's, which is empty, is a VM of its own.
+    pub vm_id: String,
+    /// `access_log_options` of the HTTP connection manager.
+    pub http_options: Value,
+    /// `access_log_options` of the TCP proxy.
+    pub tcp_options: Value,
 }
 
 /// What connections a sidecar accepts.
@@ -115,6 +132,8 @@ impl Sidecar {
             node,
             config: r#"{"metadata_exchange":{}}"#.to_owned(),
             tcp_config: String::new(),
+            filter: true,
+            log: None,
             dimensions: Vec::new(),
             istio_metadata: json!({ "services": [{
                 "host": "ratings.shop.svc.cluster.local",
@@ -139,6 +158,20 @@ impl Sidecar {
         let mut envoy = Envoy::start(binary, folder, &bootstrap)?;
         ensure!(envoy.wait_until_up().await?, "Envoy ended:\n{}", envoy.log()?);
         Ok(envoy)
+    }
+}
+
+// === impl Log ===
+
+impl Log {
+    /// One in the VM of the filter, without options.
+    pub fn new(config: &str) -> Self {
+        Self {
+            config: config.to_owned(),
+            vm_id: String::new(),
+            http_options: json!({}),
+            tcp_options: json!({}),
+        }
     }
 }
 

@@ -96,6 +96,15 @@ pub fn of_connection(case: &Case, connection: &Connection, so_far: [u64; 2], end
     root
 }
 
+/// Attributes of a connection when the TCP proxy logs it.
+pub fn of_logged_connection(case: &Case, connection: &Connection) -> Value {
+    let mut root = of_connection(case, connection, connection.in_the_end(), true);
+    if let Some(request) = root.get_mut("request") {
+        request.set("duration", Value::Duration(DURATION));
+    }
+    root
+}
+
 fn before_upstream(case: &Case, fault: Fault) -> Value {
     let mut root = configuring(case);
     root.set("response", Value::map().with("flags", 0));

@@ -3,7 +3,7 @@
 use crate::case::{Case, Connection, Request};
 use crate::cel::{Expression, status};
 use crate::check;
-use crate::engine::{Headers, Outcome, Passed};
+use crate::engine::{Headers, Mount, Outcome, Passed};
 use crate::metrics::Metrics;
 use crate::model;
 use crate::value::Value;
@@ -23,6 +23,8 @@ pub struct Proxy {
     expressions: Vec<Expression>,
     /// Attributes of the plugin while the timer fires: expressions know nothing else then.
     plugin: Option<Value>,
+    /// Whether an entry of an access log is all there is of the stream in hand: nothing can be published for it.
+    logged: bool,
     /// Attributes of the stream while properties are those of the plugin.
     parked: Option<Value>,
     request_headers: Headers,
@@ -53,6 +55,7 @@ impl Proxy {
             declared: BTreeMap::new(),
             expressions: Vec::new(),
             plugin: None,
+            logged: false,
             parked: None,
             request_headers: BTreeMap::new(),
             response_headers: BTreeMap::new(),
@@ -110,9 +113,21 @@ impl Proxy {
         }
     }
 
+    /// An entry of an access log.
+    pub fn begin_entry(&mut self, attributes: Value) {
+        self.next_stream(attributes);
+        self.logged = true;
+    }
+
+    /// An entry for the stream in hand, of which a filter has left something.
+    pub fn log_stream(&mut self) {
+        self.logged = true;
+    }
+
     /// Another stream.
     pub fn next_stream(&mut self, attributes: Value) {
         self.published.clear();
+        self.logged = false;
         self.passing = None;
         self.root = attributes;
     }
@@ -171,10 +186,17 @@ impl Proxy {
     }
 
     /// `proxy_set_property`: filter state `wasm.NAME`, which is also `NAME`.
-    pub fn set_property(&mut self, name: &str, value: &[u8]) {
+    ///
+    /// # Errors
+    /// `NotFound` for an entry of an access log, as in Envoy.
+    pub fn set_property(&mut self, name: &str, value: &[u8]) -> Result<(), u32> {
         self.count("proxy_set_property");
+        if self.logged {
+            return Err(status::NOT_FOUND);
+        }
         self.published.insert(name.to_owned(), value.to_vec());
         self.show(name, value);
+        Ok(())
     }
 
     /// `declare_property`: what the property holds.
@@ -228,8 +250,7 @@ impl Host for Proxy {
     }
 
     fn publish(&mut self, name: &str, value: &[u8]) -> Result<(), Failed> {
-        self.set_property(name, value);
-        Ok(())
+        self.set_property(name, value).map_err(Failed)
     }
 
     fn header(&mut self, message: Message, name: &str) -> Result<Option<Vec<u8>>, Failed> {
@@ -304,7 +325,7 @@ impl Sink for Statistics {
 }
 
 /// Runs a case on the core.
-pub fn run(case: &Case) -> Outcome {
+pub fn run(case: &Case, mount: Mount) -> Outcome {
     let mut proxy = Proxy::new(model::configuring(case));
     let mut statistics = Statistics::default();
     let configured = opmeter_core::configure(case.config.as_bytes(), &mut proxy);
@@ -320,7 +341,9 @@ pub fn run(case: &Case) -> Outcome {
     let log = warnings.iter().map(ToString::to_string).collect();
     let outcome = Outcome { log, ..Outcome::default() };
     let mut run = Run { case, proxy, statistics, recorder, outcome };
-    if case.is_tcp() {
+    if mount == Mount::AccessLogger {
+        run.entries();
+    } else if case.is_tcp() {
         let connections = case.connections.iter().map(|c| (c, c.count));
         connections.for_each(|(c, count)| (0..count).for_each(|_| run.connection(c)));
     } else {
@@ -381,6 +404,24 @@ impl Run<'_> {
         }
         self.proxy.next_stream(end);
         self.recorder.on_log(&mut stream, &mut self.proxy, &mut self.statistics);
+    }
+
+    fn entries(&mut self) {
+        for connection in &self.case.connections {
+            for _ in 0..connection.count {
+                self.entry(model::of_logged_connection(self.case, connection));
+            }
+        }
+        for request in self.case.requests.iter().filter(|_| !self.case.is_tcp()) {
+            for _ in 0..request.count {
+                self.entry(model::at_log(self.case, request));
+            }
+        }
+    }
+
+    fn entry(&mut self, attributes: Value) {
+        self.proxy.begin_entry(attributes);
+        self.recorder.on_entry(|| false, &mut self.proxy, &mut self.statistics);
     }
 
     fn tick(&mut self, stream: &mut Stream) {

@@ -5,7 +5,7 @@
 mod imports;
 
 use crate::case::{Case, Connection, Request};
-use crate::engine::{Outcome, Passed};
+use crate::engine::{Mount, Outcome, Passed};
 use crate::metrics::Metrics;
 use crate::model;
 use crate::native_host::Proxy;
@@ -119,6 +119,24 @@ impl WasmHost {
     /// # Errors
     /// A trap.
     pub fn stream(&mut self, case: &Case, request: &Request) -> Result<Vec<Vec<Series>>> {
+        self.run_stream(case, request, false)
+    }
+
+    /// As [`WasmHost::stream`], for a proxy in which the module is access logger too: an entry is written between the
+    /// stream's log and its end.
+    ///
+    /// # Errors
+    /// A trap.
+    pub fn logged_stream(&mut self, case: &Case, request: &Request) -> Result<()> {
+        self.run_stream(case, request, true).map(drop)
+    }
+
+    fn run_stream(
+        &mut self,
+        case: &Case,
+        request: &Request,
+        logged: bool,
+    ) -> Result<Vec<Vec<Series>>> {
         let context = self.create(model::at_request(case, request))?;
         self.state_mut().proxy.begin_request(model::at_request(case, request));
         let headers = i32::try_from(request.all_headers().len())?;
@@ -134,6 +152,10 @@ impl WasmHost {
         ticks.extend(self.ticks(case, request, true)?);
         self.state_mut().proxy.advance(model::at_log(case, request));
         self.call("proxy_on_log", &[context])?;
+        if logged {
+            self.state_mut().proxy.log_stream();
+            self.call("proxy_on_log", &[ROOT_CONTEXT])?;
+        }
         self.call("proxy_on_done", &[context])?;
         self.delete(context)?;
         Ok(ticks)
@@ -158,6 +180,33 @@ impl WasmHost {
         self.call("proxy_on_log", &[context])?;
         self.delete(context)?;
         Ok(ticks)
+    }
+
+    /// Writes the entries of all streams of a case.
+    ///
+    /// # Errors
+    /// A trap.
+    pub fn entries(&mut self, case: &Case) -> Result<()> {
+        let connections =
+            case.connections.iter().map(|c| (model::of_logged_connection(case, c), c.count));
+        let requests = case.requests.iter().map(|r| (model::at_log(case, r), r.count));
+        let all: Vec<(Value, u32)> =
+            if case.is_tcp() { connections.collect() } else { requests.collect() };
+        for (attributes, count) in all {
+            for _ in 0..count {
+                self.entry(attributes.clone())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes one entry of an access log, as for a stream that no filter of the module has seen.
+    ///
+    /// # Errors
+    /// A trap.
+    pub fn entry(&mut self, attributes: Value) -> Result<()> {
+        self.state_mut().proxy.begin_entry(attributes);
+        self.call("proxy_on_log", &[ROOT_CONTEXT]).map(drop)
     }
 
     fn create(&mut self, attributes: Value) -> Result<i32> {
@@ -225,11 +274,13 @@ impl WasmHost {
 ///
 /// # Errors
 /// A module that does not load, or a trap.
-pub fn run(case: &Case, module: &[u8]) -> Result<Outcome> {
+pub fn run(case: &Case, mount: Mount, module: &[u8]) -> Result<Outcome> {
     let mut host = WasmHost::new(module, case)?;
     let accepted = host.configure()?;
     let (mut passed, mut ticks): (Vec<Passed>, Vec<Vec<Series>>) = Default::default();
-    if accepted && case.is_tcp() {
+    if accepted && mount == Mount::AccessLogger {
+        host.entries(case)?;
+    } else if accepted && case.is_tcp() {
         for connection in &case.connections {
             for _ in 0..connection.count {
                 ticks.extend(host.connection(case, connection)?);

@@ -53,12 +53,14 @@ impl Dashboard {
             "query": "prometheus",
             "hide": 0,
         });
-        std::iter::once(source).chain(self.variables.iter().map(Variable::to_grafana)).collect()
+        std::iter::once(source)
+            .chain(self.variables.iter().map(|variable| variable.to_grafana()))
+            .collect()
     }
 }
 
 impl Variable {
-    fn to_grafana(&self) -> Value {
+    fn to_grafana(self) -> Value {
         let (name, label) = (self.name, self.title);
         let Some((series, value)) = self.values.series() else {
             let Values::Fixed(values) = self.values else { return Value::Null };
@@ -208,14 +210,11 @@ impl Panel {
             defaults["max"] = 1.into();
         }
         // What may be below zero is not cut off.
-        if self
-            .queries
-            .iter()
-            .any(|query| query.expr.contains(" - ") && !query.expr.starts_with("1 - ("))
+        let signed = |query: &Query| query.expr.contains(" - ") && !query.expr.starts_with("1 - (");
+        if self.queries.iter().any(signed)
+            && let Some(defaults) = defaults.as_object_mut()
         {
-            if let Some(defaults) = defaults.as_object_mut() {
-                defaults.remove("min");
-            }
+            defaults.remove("min");
         }
         defaults
     }

@@ -48,7 +48,7 @@ fn place(rows: &[(String, Vec<Asked>)]) -> Vec<(Item<'_>, Frame)> {
         placed.push((Item::Title(title.as_str()), frame));
         y += TITLE - 4.0;
         for line in lines(panels) {
-            let height = line.iter().map(|asked| height(asked)).fold(0.0, f64::max);
+            let height = line.iter().map(height).fold(0.0, f64::max);
             let mut x = MARGIN;
             for asked in line {
                 let width = f64::from(asked.panel.width) * (room + GAP) / COLUMNS;

@@ -21,6 +21,9 @@ struct Calls {
     tls: f64,
 }
 
+/// Puts a value where it belongs.
+type Setter = fn(&mut Calls, f64);
+
 /// A picture of edges: requests, errors, p90 and requests over mutual TLS by source and destination workload; and of the
 /// operations of each destination, requests and errors.
 pub fn map(edges: [&[Series]; 4], operations: [&[Series]; 2]) -> String {
@@ -143,7 +146,7 @@ fn edge_calls([requests, errors, p90, tls]: [&[Series]; 4]) -> BTreeMap<(String,
     for series in requests {
         calls.entry(key(series)).or_default().rate = series.last().unwrap_or(0.0);
     }
-    let parts: [(&[Series], fn(&mut Calls, f64)); 3] = [
+    let parts: [(&[Series], Setter); 3] = [
         (errors, |call, value| call.errors = value),
         (p90, |call, value| call.p90 = Some(value)),
         (tls, |call, value| call.tls = value),

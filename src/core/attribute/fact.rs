@@ -43,9 +43,9 @@ pub enum Fact {
     PeerPrincipal,
     /// The proxy's own identity towards the client, likewise.
     LocalPrincipal,
-    /// The client as the proxy's own metadata exchange knows it, a map.
+    /// The client as this module's filter has published it, else as the proxy's own metadata exchange knows it, a map.
     DownstreamPeer,
-    /// The upstream as the proxy's own metadata exchange knows it, a map.
+    /// The upstream likewise.
     UpstreamPeer,
     /// The chosen endpoint's `istio.workload` metadata.
     EndpointWorkload,
@@ -121,9 +121,14 @@ pub const TABLE: [(Fact, &str); 27] = [
     ),
     (
         Fact::DownstreamPeer,
-        "'downstream_peer' in filter_state ? filter_state['downstream_peer'] : ''",
+        "'wasm.downstream_peer' in filter_state ? filter_state['wasm.downstream_peer'] \
+         : 'downstream_peer' in filter_state ? filter_state['downstream_peer'] : ''",
     ),
-    (Fact::UpstreamPeer, "'upstream_peer' in filter_state ? filter_state['upstream_peer'] : ''"),
+    (
+        Fact::UpstreamPeer,
+        "'wasm.upstream_peer' in filter_state ? filter_state['wasm.upstream_peer'] \
+         : 'upstream_peer' in filter_state ? filter_state['upstream_peer'] : ''",
+    ),
     (
         Fact::EndpointWorkload,
         "has(xds.upstream_host_metadata) && xds.upstream_host_metadata != null \
@@ -211,7 +216,7 @@ mod tests {
     #[test]
     fn path_and_expression_mean_the_same_attribute() {
         for (fact, expression) in TABLE {
-            let attribute = expression.split('?').nth(1).and_then(|rest| rest.split(" : ").next());
+            let attribute = expression.rsplit('?').next().and_then(|rest| rest.split(" : ").next());
             let attribute = attribute.expect("a guard").trim().replace(['[', ']'], "\0");
             let segments = attribute.split('\0').filter(|part| !part.is_empty());
             let path: Vec<String> = segments

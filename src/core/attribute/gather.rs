@@ -2,25 +2,47 @@
 
 use super::decode::{self, Pairs};
 use super::fact::{FACT_COUNT, Fact, TABLE};
+use super::read::{Fetch, MARK};
+use crate::expr::Slot;
 use crate::port::{ExprId, Host};
+use std::borrow::Cow;
 use std::ops::Range;
 
-/// Facts that are fetched together, compiled once.
+/// Facts, and what expressions read, that are fetched together, compiled once.
 ///
 /// The list is the normal way. When it fails for a stream, each of its facts is evaluated alone; those that failed leave
 /// the list and are evaluated alone from then on, so that no fact makes the others fail twice.
 #[derive(Debug, Default)]
 pub struct Query {
+    /// Streams it is meant for; all without.
+    condition: Option<Condition>,
     list: Option<ExprId>,
     listed: Vec<Element>,
     alone: Vec<Element>,
 }
 
-/// A fact and its own expression.
+/// What tells the streams of a query from others.
 #[derive(Clone, Copy, Debug)]
-struct Element {
-    fact: Fact,
+struct Condition {
+    /// A bool that can be evaluated for every stream.
+    text: &'static str,
     expression: ExprId,
+}
+
+/// A value and its own expression.
+#[derive(Clone, Debug)]
+struct Element {
+    key: Key,
+    text: Cow<'static, str>,
+    expression: ExprId,
+}
+
+/// Which value.
+#[derive(Clone, Copy, Debug)]
+enum Key {
+    Fact(Fact),
+    /// What an expression reads.
+    Read(Slot),
 }
 
 /// The facts of one stream: ranges into the buffer they were fetched into. Absent facts are empty.
@@ -30,41 +52,87 @@ pub struct Facts<'a> {
     ranges: &'a Ranges,
 }
 
-/// Where each fact lies in the buffer.
-pub(crate) type Ranges = [Range<usize>; FACT_COUNT];
-
-/// No fact fetched yet.
-pub(crate) const NO_RANGES: Ranges = [const { 0..0 }; FACT_COUNT];
+/// Where each value lies in the buffer.
+#[derive(Debug)]
+pub(crate) struct Ranges {
+    facts: [Range<usize>; FACT_COUNT],
+    reads: Vec<Range<usize>>,
+}
 
 // === impl Query ===
 
 impl Query {
     /// Compiles the facts in `needs`, given in any order and as often as they are needed.
     pub fn compile(needs: &[Fact], host: &mut impl Host) -> Self {
-        let needed = TABLE.iter().filter(|(fact, _)| needs.contains(fact));
-        let compiled = needed.filter_map(|(fact, text)| {
-            host.compile(text).ok().map(|expression| Element { fact: *fact, expression })
-        });
-        let mut query = Self { listed: compiled.collect(), ..Self::default() };
+        Self::with_reads(needs, std::iter::empty(), host)
+    }
+
+    /// Compiles facts together with what expressions read.
+    pub(crate) fn with_reads<'f>(
+        needs: &[Fact],
+        reads: impl Iterator<Item = (Slot, &'f Fetch)>,
+        host: &mut impl Host,
+    ) -> Self {
+        let mut query = Self::default();
+        for (fact, text) in TABLE.iter().filter(|(fact, _)| needs.contains(fact)) {
+            query.add(Key::Fact(*fact), Cow::Borrowed(text), host);
+        }
+        for (slot, fetch) in reads {
+            query.add(Key::Read(slot), Cow::Owned(fetch.expression()), host);
+        }
         query.compile_list(host);
         query
     }
 
-    /// Fetches all facts into `buffer`; those that cannot be evaluated are absent.
+    fn add(&mut self, key: Key, text: Cow<'static, str>, host: &mut impl Host) {
+        if let Ok(expression) = host.compile(&text) {
+            self.listed.push(Element { key, text, expression });
+        }
+    }
+
+    /// For streams for which `condition` holds: a bool that can be evaluated for every stream. It travels with the facts,
+    /// so it costs no call of its own.
+    pub(crate) fn only_if(mut self, condition: &'static str, host: &mut impl Host) -> Self {
+        let expression = host.compile(condition).ok();
+        self.condition = expression.map(|expression| Condition { text: condition, expression });
+        self.compile_list(host);
+        self
+    }
+
+    /// Fetches all facts into `buffer`; those that cannot be evaluated are absent. `false` for a stream that the query is
+    /// not meant for.
     pub(crate) fn fetch(
         &mut self,
         host: &mut impl Host,
         buffer: &mut Vec<u8>,
         ranges: &mut Ranges,
-    ) {
-        *ranges = NO_RANGES;
-        if !self.listed.is_empty() && self.fetch_list(host, buffer, ranges).is_none() {
-            *ranges = NO_RANGES;
+    ) -> bool {
+        ranges.clear();
+        let start = buffer.len();
+        if self.fetch_list(host, buffer, ranges).is_none() {
+            ranges.clear();
+            buffer.truncate(start);
+            if !self.is_meant(host, buffer) {
+                return false;
+            }
             self.fetch_listed_one_by_one(host, buffer, ranges);
+        } else if self.condition.is_some() && buffer.len() == start {
+            return false;
         }
         for element in &self.alone {
             element.fetch(host, buffer, ranges);
         }
+        true
+    }
+
+    /// Whether the condition, evaluated alone, holds.
+    fn is_meant(&self, host: &mut impl Host, buffer: &mut Vec<u8>) -> bool {
+        let Some(condition) = self.condition else { return true };
+        let start = buffer.len();
+        let evaluated = host.evaluate(condition.expression, buffer);
+        let holds = decode::boolean(buffer.get(start..).unwrap_or_default());
+        buffer.truncate(start);
+        evaluated.is_ok() && holds.unwrap_or_default()
     }
 
     fn fetch_list(
@@ -75,11 +143,14 @@ impl Query {
     ) -> Option<()> {
         let start = buffer.len();
         host.evaluate(self.list?, buffer).ok()?;
+        if self.condition.is_some() && buffer.len() == start {
+            return Some(());
+        }
         let mut elements = Pairs::parse(buffer.get(start..)?)?;
-        for Element { fact, .. } in &self.listed {
+        for Element { key, .. } in &self.listed {
             let element = elements.next_element()?;
-            *ranges.get_mut(fact.index())? =
-                start.checked_add(element.start)?..start.checked_add(element.end)?;
+            let range = start.checked_add(element.start)?..start.checked_add(element.end)?;
+            ranges.set(*key, range);
         }
         Some(())
     }
@@ -95,7 +166,7 @@ impl Query {
         self.listed.retain(|element| {
             let fetched = element.fetch(host, buffer, ranges);
             if !fetched {
-                failed.push(*element);
+                failed.push(element.clone());
             }
             fetched
         });
@@ -106,8 +177,13 @@ impl Query {
     }
 
     fn compile_list(&mut self, host: &mut impl Host) {
-        let texts: Vec<&str> = self.listed.iter().map(|e| e.fact.expression()).collect();
-        self.list = host.compile(&format!("[{}]", texts.join(", "))).ok();
+        let texts: Vec<&str> = self.listed.iter().map(|element| &*element.text).collect();
+        let list = format!("[{}]", texts.join(", "));
+        self.list = match self.condition {
+            _ if texts.is_empty() => None,
+            None => host.compile(&list).ok(),
+            Some(condition) => host.compile(&format!("{} ? {list} : ''", condition.text)).ok(),
+        };
     }
 }
 
@@ -118,15 +194,31 @@ pub(crate) fn fetch_apart(
     buffer: &mut Vec<u8>,
     ranges: &mut Ranges,
 ) {
-    *ranges = NO_RANGES;
+    ranges.clear();
     for (fact, _) in TABLE.iter().filter(|(fact, _)| facts.contains(fact)) {
         let start = buffer.len();
         // Absent is no error.
         let _ = host.attribute(fact.path(), buffer);
-        if let Some(range) = ranges.get_mut(fact.index()) {
-            *range = start..buffer.len();
-        }
+        ranges.set(Key::Fact(*fact), start..buffer.len());
     }
+}
+
+/// Fetches what an expression reads, beside what is there; otherwise as [`fetch_apart`].
+pub(crate) fn fetch_read(
+    slot: Slot,
+    fetch: &Fetch,
+    host: &mut impl Host,
+    buffer: &mut Vec<u8>,
+    ranges: &mut Ranges,
+) {
+    let start = buffer.len();
+    if fetch.is_marked() {
+        buffer.push(MARK);
+    }
+    if host.attribute(&fetch.path(), buffer).is_err() {
+        buffer.truncate(start);
+    }
+    ranges.set(Key::Read(slot), start..buffer.len());
 }
 
 // === impl Element ===
@@ -135,10 +227,43 @@ impl Element {
     fn fetch(&self, host: &mut impl Host, buffer: &mut Vec<u8>, ranges: &mut Ranges) -> bool {
         let start = buffer.len();
         let fetched = host.evaluate(self.expression, buffer).is_ok();
-        if let Some(range) = ranges.get_mut(self.fact.index()) {
-            *range = start..buffer.len();
-        }
+        ranges.set(self.key, start..buffer.len());
         fetched
+    }
+}
+
+// === impl Ranges ===
+
+impl Ranges {
+    /// Nothing fetched yet.
+    pub const fn new() -> Self {
+        Self { facts: [const { 0..0 }; FACT_COUNT], reads: Vec::new() }
+    }
+
+    /// Where a fact lies that was found elsewhere.
+    pub fn set_fact(&mut self, fact: Fact, range: Range<usize>) {
+        self.set(Key::Fact(fact), range);
+    }
+
+    fn clear(&mut self) {
+        self.facts.fill(0..0);
+        self.reads.fill(0..0);
+    }
+
+    fn set(&mut self, key: Key, range: Range<usize>) {
+        let place = match key {
+            Key::Fact(fact) => self.facts.get_mut(fact.index()),
+            Key::Read(slot) => {
+                let slot = usize::from(slot.0);
+                if self.reads.len() <= slot {
+                    self.reads.resize(slot.saturating_add(1), 0..0);
+                }
+                self.reads.get_mut(slot)
+            }
+        };
+        if let Some(place) = place {
+            *place = range;
+        }
     }
 }
 
@@ -151,10 +276,16 @@ impl<'a> Facts<'a> {
 
     /// The fact's bytes; empty when absent.
     pub fn bytes(&self, fact: Fact) -> &'a [u8] {
-        self.ranges
-            .get(fact.index())
-            .and_then(|range| self.buffer.get(range.clone()))
-            .unwrap_or_default()
+        self.slice(self.ranges.facts.get(fact.index()))
+    }
+
+    /// What an expression reads; empty when absent.
+    pub(crate) fn read(&self, slot: Slot) -> &'a [u8] {
+        self.slice(self.ranges.reads.get(usize::from(slot.0)))
+    }
+
+    fn slice(&self, range: Option<&Range<usize>>) -> &'a [u8] {
+        range.and_then(|range| self.buffer.get(range.clone())).unwrap_or_default()
     }
 
     /// The fact as a number; `None` when absent.

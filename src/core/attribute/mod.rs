@@ -3,6 +3,7 @@
 pub mod decode;
 pub mod fact;
 pub mod gather;
+pub(crate) mod read;
 
 pub use fact::Fact;
 pub use gather::{Facts, Query};

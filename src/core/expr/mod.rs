@@ -1,199 +1,210 @@
-//! CEL expressions: the only place that decides where one is evaluated.
+//! Expressions: CEL over Envoy's attributes, evaluated in the module wherever that gives exactly the host's answer.
 //!
-//! A literal and the bare name of a derived attribute are answered here; everything else is given to the [`Host`], whose
-//! vocabulary is Envoy's (Envoy documentation, "Attributes"). Callers see [`Program`] and never who evaluates it.
+//! ```text
+//! text --lex, parse--> syntax tree --check--> Program            (Constant, Native, Derived)
+//!                                          \-> reason, text kept  (Host, or Constant over node metadata)
+//! ```
+//!
+//! [`compile`] refuses only what no CEL host takes: bad syntax, and what exceeds [`limits`]. Everything else has a
+//! [`Class`]. Doubtful but valid things (an unknown attribute, a comparison of a string with a number) are
+//! [`Expr::warnings`].
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    reason = "offsets and counts stay below limits::MAX_TEXT and the memory of a 32-bit module; values of expressions \
+              are calculated with checked operations only"
+)]
+
+mod ast;
+mod bound;
+mod call;
+mod check;
+mod compare;
+mod eval;
+mod lex;
+pub mod limits;
+mod literal;
 mod names;
+mod number;
+mod numbers;
+mod operand;
+mod parse;
+mod peer;
+mod problem;
+mod program;
+mod regex;
+mod value;
+mod vocabulary;
 
-pub use names::{Names, PeerPath, PeerProperty, PeersRead, Side, peer_label};
+pub use bound::{Bound, Findings, NoValue, Scope};
+pub use check::Type;
+pub use peer::{PeersRead, Side};
+pub use problem::{Problem, Severity, Span};
+pub use program::Program;
+pub use regex::{Refused, RegexSet};
+pub use value::{EvalError, Facts, Read, Slot, Slots, Source, Value};
+pub use vocabulary::{ATTRIBUTES, Attribute, AttributeId, AttributeType, Vocabulary};
 
-use crate::limits::MAX_EXPRESSION_BYTES;
-use crate::port::{ExprId, Host};
+pub(crate) use numbers::Numbers;
+pub(crate) use program::{Comparison, Const, Op, TextTest};
+
+use core::fmt;
+
+/// Where and when an expression is evaluated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The same for every request: evaluated once, in the module or, if it reads `xds.node`, by the host.
+    Constant,
+    /// In the module, over values already fetched.
+    Native,
+    /// Native, and a value derived here, or a peer, is among what it reads.
+    Derived,
+    /// By the host's CEL.
+    Host {
+        /// The part of the text that needs the host.
+        span: Span,
+        /// What it does, such as `calls all()`.
+        reason: String,
+    },
+}
 
 /// A compiled expression.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Program(Class);
-
-#[derive(Debug, PartialEq, Eq)]
-enum Class {
-    /// Known while configuring.
-    Constant(Vec<u8>),
-    /// The derived attribute with this index.
-    Derived(usize),
-    /// A property of a peer.
-    Peer(PeerPath),
-    /// The host evaluates it for each stream, for which these peers have to be published.
-    Host(ExprId, PeersRead),
+#[derive(Debug)]
+pub struct Expr {
+    text: Box<str>,
+    class: Class,
+    program: Option<Program>,
+    kind: Type,
+    reads: Vec<Slot>,
+    warnings: Vec<Problem>,
+    doubts: Vec<Problem>,
 }
 
-/// Why an expression has no value for this stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoValue {
-    /// A derived attribute that nothing matched: the ordinary case of a request without an operation.
-    NotSet,
-    /// An attribute is missing, or a type does not fit.
-    Failed,
-}
-
-/// What this module knows of the stream in hand beyond the host's attributes.
-pub trait Derived {
-    /// A derived attribute by index, `None` when it is not set.
-    fn attribute(&self, index: usize) -> Option<&[u8]>;
-
-    /// A property of a peer, `None` when it is not known.
-    fn peer(&self, path: &PeerPath) -> Option<&[u8]>;
-}
-
-// === impl Program ===
-
-impl Program {
-    /// Compiles an expression whose value is wanted as text: strings as they are, numbers, bools, durations and
-    /// timestamps as CEL's `string()` writes them. `names` are what this module answers itself.
-    ///
-    /// # Errors
-    /// What is wrong, for a person.
-    pub fn text(text: &str, names: &Names<'_>, host: &mut impl Host) -> Result<Self, String> {
-        if let Some(literal) = literal(text) {
-            return Ok(Self(Class::Constant(literal.to_vec())));
-        }
-        if let Some(index) = names.attribute(text) {
-            return Ok(Self(Class::Derived(index)));
-        }
-        if let Some(path) = names.peer(text) {
-            return Ok(Self(Class::Peer(path)));
-        }
-        on_host(text, |text| format!("string(\n{text}\n)"), names, host)
-    }
-
-    /// Compiles an expression that has to be a bool.
-    ///
-    /// # Errors
-    /// What is wrong, for a person.
-    pub fn condition(text: &str, names: &Names<'_>, host: &mut impl Host) -> Result<Self, String> {
-        on_host(text, |text| format!("(\n{text}\n) ? true : false"), names, host)
-    }
-
-    /// The peer it reads, if it does.
-    pub fn reads_peer(&self) -> Option<Side> {
-        match &self.0 {
-            Class::Peer(path) => Some(path.side),
-            _ => None,
-        }
-    }
-
-    /// The peers that have to be published before it is evaluated.
-    pub fn publishes(&self) -> PeersRead {
-        match &self.0 {
-            Class::Host(_, peers) => *peers,
-            _ => PeersRead::default(),
-        }
-    }
-
-    /// Whether the host evaluates it, which it can only while a callback of the stream runs.
-    pub fn is_of_host(&self) -> bool {
-        matches!(self.0, Class::Host(..))
-    }
-
-    /// Appends the value to `out`.
-    ///
-    /// # Errors
-    /// When the value cannot be had for this stream; `out` is left as it was.
-    pub fn write(
-        &self,
-        derived: &impl Derived,
-        host: &mut impl Host,
-        out: &mut Vec<u8>,
-    ) -> Result<(), NoValue> {
-        match &self.0 {
-            Class::Constant(value) => out.extend_from_slice(value),
-            Class::Derived(index) => {
-                out.extend_from_slice(derived.attribute(*index).ok_or(NoValue::NotSet)?);
-            }
-            Class::Peer(path) => out.extend_from_slice(derived.peer(path).ok_or(NoValue::NotSet)?),
-            Class::Host(id, _) => host.evaluate(*id, out).map_err(|_| NoValue::Failed)?,
-        }
-        Ok(())
-    }
-
-    /// Whether the condition holds. `scratch` is left as it was.
-    ///
-    /// # Errors
-    /// When it cannot be evaluated for this stream, or is not a bool.
-    pub fn holds(&self, host: &mut impl Host, scratch: &mut Vec<u8>) -> Result<bool, NoValue> {
-        let Class::Host(id, _) = self.0 else { return Err(NoValue::Failed) };
-        let start = scratch.len();
-        host.evaluate(id, scratch).map_err(|_| NoValue::Failed)?;
-        let answer = crate::attribute::decode::boolean(scratch.get(start..).unwrap_or_default());
-        scratch.truncate(start);
-        answer.ok_or(NoValue::Failed)
-    }
-}
-
-/// Compiles `text` alone first: wrapped, an unbalanced text could still be a valid expression.
-fn on_host(
+/// Compiles `text`, adding what it reads to `slots`, or reports every syntax error at once.
+///
+/// ```
+/// use opmeter_core::expr::{Class, Slots, Vocabulary, compile};
+/// let mut slots = Slots::default();
+/// let names = ["istio_operation_id".to_owned()];
+/// let vocabulary = Vocabulary { derived: &names };
+/// let mut class = |text| compile(text, &vocabulary, &mut slots).unwrap().class().to_string();
+/// assert_eq!(class("'gateway'"), "constant");
+/// assert_eq!(class("request.method == 'GET'"), "native");
+/// assert_eq!(class("istio_operation_id + '!'"), "derived");
+/// assert_eq!(class("request.headers.all(x, x != '')"), "host: calls all()");
+/// ```
+///
+/// # Errors
+/// Syntax errors and exceeded limits, in the order of the text, at most [`limits::MAX_PROBLEMS`].
+pub fn compile(
     text: &str,
-    wrap: impl Fn(&str) -> String,
-    names: &Names<'_>,
-    host: &mut impl Host,
-) -> Result<Program, String> {
-    if text.len() > MAX_EXPRESSION_BYTES {
-        let len = text.len();
-        return Err(format!(
-            "expression of {len} bytes, at most {MAX_EXPRESSION_BYTES} are allowed"
-        ));
+    vocabulary: &Vocabulary<'_>,
+    slots: &mut Slots,
+) -> Result<Expr, Vec<Problem>> {
+    compile_as(text, Wanted::Value, vocabulary, slots)
+}
+
+/// [`compile`], but the value is wanted as CEL's `string()` writes it.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_text(
+    text: &str,
+    vocabulary: &Vocabulary<'_>,
+    slots: &mut Slots,
+) -> Result<Expr, Vec<Problem>> {
+    compile_as(text, Wanted::Text, vocabulary, slots)
+}
+
+/// In what form a value is wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Value,
+    Text,
+}
+
+fn compile_as(
+    text: &str,
+    wanted: Wanted,
+    vocabulary: &Vocabulary<'_>,
+    slots: &mut Slots,
+) -> Result<Expr, Vec<Problem>> {
+    let ast = parse::parse(text)?;
+    let known = slots.len();
+    let mut checker = check::Checker::new(vocabulary, slots);
+    let mut lowered = checker.lower(&ast);
+    if wanted == Wanted::Text {
+        lowered = checker.converted(ast.span, program::Conversion::Str, "string", lowered);
     }
-    let refused = |_| format!("expression does not compile: {text}");
-    host.compile(text).map_err(refused)?;
-    let (text, peers) = if names.exchange {
-        names::with_published_peers(text)
-    } else {
-        (text.to_owned(), PeersRead::default())
+    let check::Checker { host, varies, derived, mut reads, mut warnings, mut doubts, .. } = checker;
+    warnings.truncate(limits::MAX_PROBLEMS);
+    doubts.truncate(limits::MAX_PROBLEMS);
+    if lowered.is_none() {
+        slots.truncate(known);
+        reads.clear();
+    }
+    let class = match (&lowered, host, varies) {
+        (_, _, false) => Class::Constant,
+        (Some(_), ..) if derived => Class::Derived,
+        (Some(_), ..) => Class::Native,
+        (None, Some((span, reason)), _) => Class::Host { span, reason },
+        (None, None, _) => Class::Host { span: ast.span, reason: String::new() },
     };
-    host.compile(&wrap(&text)).map(|id| Program(Class::Host(id, peers))).map_err(refused)
+    let kind = lowered.as_ref().map_or(Type::Dyn, |(_, kind)| *kind);
+    let program = lowered.map(|(root, _)| Program { root });
+    Ok(Expr { text: text.into(), class, program, kind, reads, warnings, doubts })
 }
 
-/// A decimal number or a simple string literal: by far the most common constants.
-fn literal(text: &str) -> Option<&[u8]> {
-    let text = text.trim();
-    let number = text.strip_prefix('-').unwrap_or(text);
-    let plain_number = number == "0" || !number.starts_with('0');
-    if plain_number && number.bytes().all(|b| b.is_ascii_digit()) && text.parse::<i64>().is_ok() {
-        return Some(text.as_bytes());
+// === impl Expr ===
+
+impl Expr {
+    /// The text as given.
+    pub fn text(&self) -> &str {
+        &self.text
     }
-    ['\'', '"'].into_iter().find_map(|quote| {
-        let inner = text.strip_prefix(quote)?.strip_suffix(quote)?;
-        let simple = !inner.contains(['\\', '\n', '\r', quote]);
-        simple.then_some(inner.as_bytes())
-    })
+
+    /// Where the expression is evaluated.
+    pub fn class(&self) -> &Class {
+        &self.class
+    }
+
+    /// The program, unless the host evaluates the expression. A [`Class::Constant`] without a program is evaluated by
+    /// the host, once, while configuring.
+    pub fn program(&self) -> Option<&Program> {
+        self.program.as_ref()
+    }
+
+    /// What the program reads, each once.
+    pub fn reads(&self) -> &[Slot] {
+        &self.reads
+    }
+
+    /// Type of the value, as far as known without a request.
+    pub fn kind(&self) -> Type {
+        self.kind
+    }
+
+    /// Attributes and functions nobody knows, which do not keep the expression from running.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+
+    /// Types that do not go together. Empty without the crate's feature `explain`, as is the reason of [`Class::Host`]:
+    /// they are for people who write expressions, not for the proxy.
+    pub fn doubts(&self) -> &[Problem] {
+        &self.doubts
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+// === impl Class ===
 
-    #[test]
-    fn literals_are_read_here() {
-        assert_eq!(literal("1"), Some(&b"1"[..]));
-        assert_eq!(literal(" -12 "), Some(&b"-12"[..]));
-        assert_eq!(literal("'test'"), Some(&b"test"[..]));
-        assert_eq!(literal("\"\""), Some(&b""[..]));
-    }
-
-    #[test]
-    fn what_only_looks_like_a_literal_is_not_read_here() {
-        for text in [
-            "",
-            "-",
-            "007",
-            "0x10",
-            "1u",
-            "'a' + 'b'",
-            r"'a\n'",
-            "'",
-            "'a\"",
-            "99999999999999999999",
-        ] {
-            assert_eq!(literal(text), None, "{text}");
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Class::Constant => f.write_str("constant"),
+            Class::Native => f.write_str("native"),
+            Class::Derived => f.write_str("derived"),
+            Class::Host { reason, .. } => write!(f, "host: {reason}"),
         }
     }
 }

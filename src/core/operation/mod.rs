@@ -1,8 +1,9 @@
-//! Operations: which of many path templates and OpenAPI operations a request is, at the price of one.
+//! Operations: which of many conditions, path templates and OpenAPI operations a request is, at the price of one.
 //!
 //! ```text
-//! operations[] --template--> tree --\
-//! openapi --openapi--> templates --tree--> find(method, path)
+//! match[] conditions --shape--> exact texts: hash, patterns: one automaton, the rest: in order --\
+//! operations[]       --template--> tree ----------------------------------------------------------> Matcher
+//! openapi            --openapi---> tree ---------------------------------------------------------/
 //! ```
 
 #![allow(
@@ -10,11 +11,14 @@
     reason = "counts and offsets are bounded by the memory of a 32-bit module"
 )]
 
-mod numbers;
+mod index;
+mod matcher;
 mod openapi;
+mod shape;
 mod template;
 mod tree;
 
+pub use matcher::{Found, Matcher, MatcherBuilder};
 pub use openapi::{InvalidDocument, Operation, openapi};
 pub use template::{InvalidTemplate, MAX_SEGMENTS, MAX_TEMPLATE, Template};
 pub use tree::{Conflict, Tree};

@@ -5,8 +5,8 @@
 //! before text around a parameter before a parameter before the rest of the path (the order of OpenAPI 3.1, "Paths
 //! Object"); then one method before any method.
 
-use super::numbers::Numbers;
 use super::template::{Segment, Template, cut, decode, mixed};
+use crate::expr::Numbers;
 use core::cell::RefCell;
 use core::cmp::Reverse;
 
@@ -136,6 +136,11 @@ impl Tree {
         decoded.clear();
         decode(path, &mut decoded);
         self.search(0, method, decoded.strip_prefix(b"/")?)
+    }
+
+    /// Whether nothing was added.
+    pub fn is_empty(&self) -> bool {
+        self.leaves.is_empty()
     }
 
     /// Bytes held.

@@ -1,10 +1,10 @@
 //! A derived attribute, compiled: the first condition that holds, or else the most specific operation.
 
-use super::left_out;
-use crate::config::{Attribute, Phase};
+use super::{left_out, reads::Reads};
+use crate::config::{Attribute, Entry, Phase};
 use crate::diag::Diagnostic;
-use crate::expr::{Names, NoValue, PeersRead, Program};
-use crate::operation::Tree;
+use crate::expr::{Bound, Facts, Findings, NoValue, PeersRead, Scope};
+use crate::operation::{Found, Matcher, MatcherBuilder};
 use crate::port::Host;
 
 /// A derived attribute.
@@ -14,10 +14,9 @@ pub(crate) struct AttributePlan {
     pub name: usize,
     /// When it is evaluated.
     pub phase: Phase,
-    /// In the order they are tried; `None` always holds.
-    conditions: Vec<Option<Program>>,
-    operations: Tree,
-    described: Tree,
+    matcher: Matcher,
+    /// Conditions that cannot be looked up, by number.
+    open: Vec<(u32, Bound)>,
     /// Values of the conditions, then of the operations, then of the described operations.
     values: Vec<Vec<u8>>,
     first_operation: usize,
@@ -33,42 +32,63 @@ impl AttributePlan {
         at: &str,
         name: usize,
         attribute: &Attribute,
-        names: &Names<'_>,
+        scope: &mut Scope<'_>,
         host: &mut impl Host,
         warnings: &mut Vec<Diagnostic>,
     ) -> Option<Self> {
-        let conditions = conditions(at, attribute, names, host, warnings)?;
-        let mut operations = Tree::default();
-        for (number, operation) in (0..).zip(&attribute.operations) {
+        let mut builder = MatcherBuilder::default();
+        let mut open = Vec::new();
+        let mut complete = true;
+        for (number, entry) in (0..).zip(&attribute.entries) {
+            let path = |warnings: &mut Vec<Diagnostic>, found: Findings, what: &str| {
+                let path = format!("{at}.match[{number}].condition");
+                left_out(&path, found, what, warnings);
+            };
+            match condition(entry, &mut builder, scope, host) {
+                Ok(None) => {}
+                Ok(Some((bound, doubts))) => {
+                    path(warnings, doubts, "");
+                    open.push((number, bound));
+                }
+                Err(problems) => {
+                    complete = false;
+                    let what = format!("attribute \"{}\" is left out", attribute.name);
+                    path(warnings, problems, &what);
+                }
+            }
+        }
+        for operation in &attribute.operations {
             // Conflicts have been told when the configuration was validated.
-            let _ = operations.insert(operation.method.as_deref(), &operation.template, number);
+            let _ = builder.operation(operation.method.as_deref(), &operation.template);
         }
-        let mut described = Tree::default();
-        for (number, operation) in (0..).zip(&attribute.described) {
-            let _ = described.insert(Some(operation.method), &operation.template, number);
+        for operation in &attribute.described {
+            let _ = builder.described(operation);
         }
-        let first_described = attribute.entries.len().saturating_add(attribute.operations.len());
-        Some(Self {
+        complete.then(|| Self {
             name,
             phase: attribute.phase,
-            conditions,
-            operations,
-            described,
+            matcher: builder.build(),
+            open,
             values: values(attribute),
             first_operation: attribute.entries.len(),
-            first_described,
+            first_described: attribute.entries.len().saturating_add(attribute.operations.len()),
         })
     }
 
     /// The peers that have to be published before it is evaluated.
     pub fn publishes(&self) -> PeersRead {
-        let programs = self.conditions.iter().flatten();
-        programs.fold(PeersRead::default(), |read, program| read.or(program.publishes()))
+        let open = self.open.iter().map(|(_, bound)| bound.publishes());
+        open.fold(PeersRead::default(), PeersRead::or)
     }
 
     /// Whether the request's method and path decide.
     pub fn needs_path(&self) -> bool {
-        self.values.len() > self.first_operation
+        self.matcher.needs_path()
+    }
+
+    /// Adds what its conditions read.
+    pub fn needs(&self, reads: &Reads, needs: &mut super::Needs) {
+        self.open.iter().for_each(|(_, bound)| needs.expression(bound, reads));
     }
 
     /// Which value the attribute has, by index; `None` when nothing matches.
@@ -79,22 +99,28 @@ impl AttributePlan {
         &self,
         method: &[u8],
         path: &[u8],
+        facts: &dyn Facts,
         host: &mut impl Host,
         scratch: &mut Vec<u8>,
     ) -> Result<Option<usize>, NoValue> {
-        for (number, condition) in self.conditions.iter().enumerate() {
-            let holds = condition.as_ref().map_or(Ok(true), |c| c.holds(host, scratch))?;
-            if holds {
-                return Ok(Some(number));
-            }
+        if !self.matcher.can_tell(method, path) {
+            return Err(NoValue::Failed);
         }
+        let found = self.matcher.find(method, path, |number| {
+            let bound = self.open.iter().find(|(open, _)| *open == number);
+            bound.map_or(Err(NoValue::Failed), |(_, bound)| bound.holds(facts, host, scratch))
+        })?;
         let place = |first: usize, number: u32| first.saturating_add(number as usize);
-        let operation = self.operations.find(method, path);
-        let operation = operation.map(|number| place(self.first_operation, number));
-        Ok(operation.or_else(|| {
-            let described = self.described.find(method, path);
-            described.map(|number| place(self.first_described, number))
+        Ok(found.map(|found| match found {
+            Found::Condition(number) => number as usize,
+            Found::Operation(number) => place(self.first_operation, number),
+            Found::Described(number) => place(self.first_described, number),
         }))
+    }
+
+    /// All values, in the order of their indices.
+    pub fn values(&self) -> impl Iterator<Item = &[u8]> {
+        self.values.iter().map(Vec::as_slice)
     }
 
     /// A value by the index that [`AttributePlan::find`] gave.
@@ -103,29 +129,24 @@ impl AttributePlan {
     }
 }
 
-fn conditions(
-    at: &str,
-    attribute: &Attribute,
-    names: &Names<'_>,
+/// Adds a condition; `None` for one that is looked up and reads nothing that has to be fetched for it.
+fn condition(
+    entry: &Entry,
+    builder: &mut MatcherBuilder,
+    scope: &mut Scope<'_>,
     host: &mut impl Host,
-    warnings: &mut Vec<Diagnostic>,
-) -> Option<Vec<Option<Program>>> {
-    let mut compiled = Vec::new();
-    for (number, entry) in attribute.entries.iter().enumerate() {
-        if entry.condition.is_empty() {
-            compiled.push(None);
-            continue;
-        }
-        match Program::condition(&entry.condition, names, host) {
-            Ok(program) => compiled.push(Some(program)),
-            Err(problem) => {
-                let path = format!("{at}.match[{number}].condition");
-                let what = format!("attribute \"{}\" is left out", attribute.name);
-                warnings.push(left_out(path, &problem, &what));
-            }
-        }
+) -> Result<Option<(Bound, Findings)>, Findings> {
+    if entry.condition.is_empty() {
+        builder.condition(None, &scope.slots);
+        return Ok(None);
     }
-    (compiled.len() == attribute.entries.len()).then_some(compiled)
+    let known = scope.slots.reads().len();
+    let expr = scope.condition(&entry.condition)?;
+    if builder.condition(Some(&expr), &scope.slots) {
+        scope.slots.truncate(known);
+        return Ok(None);
+    }
+    scope.bind_condition(expr, host).map(Some)
 }
 
 fn values(attribute: &Attribute) -> Vec<Vec<u8>> {

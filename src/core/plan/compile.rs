@@ -1,12 +1,13 @@
 //! Config -> Plan: the only place that joins attributes, expressions, labels and metrics.
 
 use super::layout::{Layout, group};
-use super::needs::{is_of_request, needs};
+use super::needs::{Compiled, Needs};
+use super::reads::{Reads, pod_label};
 use super::{AttributePlan, ExchangePlan, MetricPlan, Plan, Source, left_out};
 use crate::attribute::Fact;
 use crate::config::{Config, Override, Phase, ReporterMode};
 use crate::diag::Diagnostic;
-use crate::expr::{Names, PeersRead, Program, Side, peer_label};
+use crate::expr::{Bound, Findings, PeersRead, Scope, Side};
 use crate::mesh::LocalNode;
 use crate::metric::name::{self, Encoder};
 use crate::metric::standard::{self, Measure, Occasion};
@@ -16,40 +17,48 @@ use crate::port::{Content, Host};
 /// Compiles a configuration. What does not compile is left out and told in `warnings`, as Istio does.
 pub fn compile(config: &Config, host: &mut impl Host, warnings: &mut Vec<Diagnostic>) -> Plan {
     let local = LocalNode::read(host);
-    let mut attribute_names: Vec<String> = Vec::new();
-    for attribute in &config.attributes {
-        if !attribute_names.contains(&attribute.name) {
-            // Without its type the attribute is bytes to other expressions, still of the same content.
-            let _ = host.declare(&attribute.name, Content::Text);
-            attribute_names.push(attribute.name.clone());
-        }
-    }
-    let peer_labels = peer_labels(config);
-    let names = Names {
-        attributes: &attribute_names,
-        labels: &peer_labels,
-        exchange: config.exchange.is_some(),
-    };
-    let attributes = attributes(config, &names, host, warnings);
+    let attribute_names = attribute_names(config, host);
+    let exchange = config.exchange.is_some();
+    let mut early = Scope::new(&attribute_names, exchange);
+    let mut late = Scope::new(&attribute_names, exchange);
+    let attributes = attributes(config, &mut early, &mut late, host, warnings);
     let mut expressions =
-        Expressions { names, seen: Vec::new(), programs: Vec::new(), conditions: Vec::new() };
+        Expressions { scope: late, seen: Vec::new(), programs: Vec::new(), conditions: Vec::new() };
     let layouts = layouts(config, &mut expressions, host, warnings);
-    let Expressions { programs, conditions, .. } = expressions;
-    let published_peers = published_peers(&attributes, &[&programs, &conditions], host);
+    let Expressions { scope: late, programs, conditions, .. } = expressions;
+    let peer_labels = peer_labels(config, [&early, &late]);
+    let early_reads = Reads::new(&early.slots, &peer_labels);
+    let reads = Reads::new(&late.slots, &peer_labels);
     let groups = group(layouts);
-    let of_requests = [Occasion::Request, Occasion::Messages, Occasion::End];
-    let mut request_facts = needs(&groups, &programs, &of_requests);
-    request_facts.extend(of_attributes(&attributes, Phase::AfterResponse));
-    let message_facts = needs(&groups, &programs, &[Occasion::Messages]);
-    let mut connection_facts = needs(&groups, &programs, &[Occasion::Connection, Occasion::End]);
-    connection_facts.retain(|fact| !is_of_request(*fact));
+    // Without metrics of its own, it exchanges for an access logger that counts.
+    let for_others = exchange && groups.is_empty();
+    let for_others = PeersRead { downstream: for_others, upstream: for_others };
+    let published_peers = published_peers(&attributes, &[&programs, &conditions], for_others, host);
+    let compiled = Compiled {
+        groups: &groups,
+        expressions: &programs,
+        conditions: &conditions,
+        reads: &reads,
+    };
+    let mut request = compiled.needs(&[Occasion::Request, Occasion::Messages, Occasion::End]);
+    of_attributes(&attributes, Phase::AfterResponse, &reads, &mut request);
+    let mut at_once = Needs::default();
+    of_attributes(&attributes, Phase::OnRequest, &early_reads, &mut at_once);
+    let connection = compiled.needs(&[Occasion::Connection, Occasion::End]).of_connection(&reads);
+    let messages = compiled.needs(&[Occasion::Messages]);
+    let transfers = compiled.needs(&[Occasion::Connection]).of_connection(&reads);
+    let late_attributes = attributes.iter().filter(|a| a.phase == Phase::AfterResponse);
     Plan {
         waypoint: config.reporter == ReporterMode::ServerGateway,
         no_host_fallback: config.disable_host_header_fallback,
-        early_facts: of_attributes(&attributes, Phase::OnRequest),
-        request_facts,
-        connection_facts,
-        message_facts,
+        early: at_once,
+        request,
+        connection,
+        messages,
+        transfers,
+        late_names: late_attributes.map(|attribute| attribute.name).collect(),
+        early_reads,
+        reads,
         conditions,
         published_peers,
         exchange: config.exchange.as_ref().map(|exchange| {
@@ -58,7 +67,6 @@ pub fn compile(config: &Config, host: &mut impl Host, warnings: &mut Vec<Diagnos
         peer_labels,
         reporting_interval: config.reporting_interval,
         attributes,
-        attribute_names,
         expressions: programs,
         groups,
         encoder: Encoder::new(&config.stat_names, local.istio_bootstrap),
@@ -66,82 +74,126 @@ pub fn compile(config: &Config, host: &mut impl Host, warnings: &mut Vec<Diagnos
             .standard_metrics
             .then(|| name::build_info(&config.stat_names.prefix, &local.istio_version)),
         local,
+        attribute_names,
     }
 }
 
-fn attributes(
+/// Names of the derived attributes, each once, declared.
+fn attribute_names(config: &Config, host: &mut impl Host) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for attribute in &config.attributes {
+        if !names.contains(&attribute.name) {
+            // Without its type the attribute is bytes to other expressions, still of the same content.
+            let _ = host.declare(&attribute.name, Content::Text);
+            names.push(attribute.name.clone());
+        }
+    }
+    names
+}
+
+fn attributes<'n>(
     config: &Config,
-    names: &Names<'_>,
+    early: &mut Scope<'n>,
+    late: &mut Scope<'n>,
     host: &mut impl Host,
     warnings: &mut Vec<Diagnostic>,
 ) -> Vec<AttributePlan> {
     let mut plans = Vec::new();
     for (i, attribute) in config.attributes.iter().enumerate() {
-        let known = names.attributes.iter();
-        let name = known.into_iter().position(|name| *name == attribute.name).unwrap_or_default();
+        let scope = match attribute.phase {
+            Phase::OnRequest => &mut *early,
+            Phase::AfterResponse => &mut *late,
+        };
+        let mut known = scope.derived.iter();
+        let name = known.position(|name| *name == attribute.name).unwrap_or_default();
         let at = format!("attributes[{i}]");
-        plans.extend(AttributePlan::compile(&at, name, attribute, names, host, warnings));
+        plans.extend(AttributePlan::compile(&at, name, attribute, scope, host, warnings));
     }
     plans
 }
 
-/// The peers that expressions of the host read, declared.
+/// The peers that expressions of the host read, and those that others do, declared.
 fn published_peers(
     attributes: &[AttributePlan],
-    programs: &[&[Program]],
+    programs: &[&[Bound]],
+    for_others: PeersRead,
     host: &mut impl Host,
 ) -> PeersRead {
-    let programs = programs.iter().copied().flatten().map(Program::publishes);
+    let programs = programs.iter().copied().flatten().map(Bound::publishes);
     let all = attributes.iter().map(AttributePlan::publishes).chain(programs);
-    let read = all.fold(PeersRead::default(), PeersRead::or);
+    let read = all.fold(for_others, PeersRead::or);
     for side in Side::ALL.into_iter().filter(|side| read.reads(*side)) {
         let _ = host.declare(side.key(), Content::Struct);
     }
     read
 }
 
-/// The facts that attributes of a phase are found by.
-fn of_attributes(attributes: &[AttributePlan], phase: Phase) -> Vec<Fact> {
-    let by_path = attributes.iter().any(|a| a.phase == phase && a.needs_path());
-    if by_path { vec![Fact::Method, Fact::Path] } else { Vec::new() }
+/// What attributes of a phase are found by.
+fn of_attributes(attributes: &[AttributePlan], phase: Phase, reads: &Reads, needs: &mut Needs) {
+    for attribute in attributes.iter().filter(|attribute| attribute.phase == phase) {
+        if attribute.needs_path() {
+            needs.facts.extend([Fact::Method, Fact::Path]);
+        }
+        attribute.needs(reads, needs);
+    }
 }
 
 /// Pod labels of peers to keep: those that are exchanged, and those that expressions read (older sidecars send all).
-fn peer_labels(config: &Config) -> LabelNames {
+fn peer_labels(config: &Config, scopes: [&Scope<'_>; 2]) -> LabelNames {
     let exchanged = config.exchange.iter().flat_map(|exchange| &exchange.additional_labels);
-    let dimensions = config.metrics.iter().flat_map(|entry| &entry.dimensions);
-    let values = config.definitions.iter().map(|definition| &definition.value);
-    let read = dimensions.map(|(_, text)| text).chain(values).filter_map(|text| peer_label(text));
-    LabelNames::new(exchanged.map(String::as_str).chain(read))
+    let reads = scopes.into_iter().flat_map(|scope| scope.slots.reads());
+    LabelNames::new(exchanged.map(String::as_str).chain(reads.filter_map(pod_label)))
 }
 
 /// The expressions of a plan, each text compiled once.
-struct Expressions<'a> {
-    names: Names<'a>,
-    seen: Vec<(String, Result<usize, String>)>,
-    programs: Vec<Program>,
-    conditions: Vec<Program>,
+struct Expressions<'n> {
+    scope: Scope<'n>,
+    seen: Vec<(String, Result<usize, Findings>)>,
+    programs: Vec<Bound>,
+    conditions: Vec<Bound>,
 }
 
 impl Expressions<'_> {
-    fn compile(&mut self, text: &str, host: &mut impl Host) -> Result<usize, String> {
-        if let Some((_, known)) = self.seen.iter().find(|(seen, _)| seen == text) {
-            return known.clone();
-        }
-        let compiled = Program::text(text, &self.names, host).map(|program| {
-            self.programs.push(program);
-            self.programs.len().saturating_sub(1)
-        });
-        self.seen.push((text.to_owned(), compiled.clone()));
-        compiled
+    /// `at` is where it stands, `what` becomes of the configuration without it.
+    fn compile(
+        &mut self,
+        at: &str,
+        text: &str,
+        what: &str,
+        host: &mut impl Host,
+        warnings: &mut Vec<Diagnostic>,
+    ) -> Option<usize> {
+        let known = self.seen.iter().find(|(seen, _)| seen == text);
+        let compiled = match known {
+            Some((_, known)) => known.clone(),
+            None => {
+                let compiled = self.scope.text(text, host).map(|(program, doubts)| {
+                    left_out(at, doubts, "", warnings);
+                    self.programs.push(program);
+                    self.programs.len().saturating_sub(1)
+                });
+                self.seen.push((text.to_owned(), compiled.clone()));
+                compiled
+            }
+        };
+        compiled.map_err(|problems| left_out(at, problems, what, warnings)).ok()
     }
 
     /// The condition of an entry of `metrics`, `None` when it always applies.
-    fn condition(&mut self, text: &str, host: &mut impl Host) -> Result<Option<usize>, String> {
+    fn condition(
+        &mut self,
+        at: &str,
+        text: &str,
+        host: &mut impl Host,
+        warnings: &mut Vec<Diagnostic>,
+    ) -> Result<Option<usize>, Findings> {
         if text.is_empty() {
             return Ok(None);
         }
-        self.conditions.push(Program::condition(text, &self.names, host)?);
+        let expr = self.scope.condition(text)?;
+        let (bound, doubts) = self.scope.bind_condition(expr, host)?;
+        left_out(at, doubts, "", warnings);
+        self.conditions.push(bound);
         Ok(self.conditions.len().checked_sub(1))
     }
 }
@@ -154,24 +206,19 @@ fn layouts(
 ) -> Vec<Layout> {
     let mut layouts = if config.standard_metrics { standard_layouts(config) } else { Vec::new() };
     for (i, definition) in config.definitions.iter().enumerate() {
-        match expressions.compile(&definition.value, host) {
-            Ok(value) => layouts.push(Layout::new(
-                &definition.name,
-                Occasion::End,
-                MetricPlan {
-                    name: stat_name(config, &definition.name),
-                    kind: definition.kind,
-                    measure: Measure::Expression(value),
-                    unless: Vec::new(),
-                },
-            )),
-            Err(problem) => {
-                let name = &definition.name;
-                let path = format!("definitions[{i}].value");
-                let what = format!("metric \"{name}\" is left out");
-                warnings.push(left_out(path, &problem, &what));
-            }
-        }
+        let name = &definition.name;
+        let path = format!("definitions[{i}].value");
+        let what = format!("metric \"{name}\" is left out");
+        let value = expressions.compile(&path, &definition.value, &what, host, warnings);
+        layouts.extend(value.map(|value| {
+            let plan = MetricPlan {
+                name: stat_name(config, name),
+                kind: definition.kind,
+                measure: Measure::Expression(value),
+                unless: Vec::new(),
+            };
+            Layout::new(name, Occasion::End, plan)
+        }));
     }
     for (i, change) in config.metrics.iter().enumerate() {
         apply(i, change, &mut layouts, expressions, host, warnings);
@@ -207,13 +254,10 @@ fn apply(
     host: &mut impl Host,
     warnings: &mut Vec<Diagnostic>,
 ) {
-    let when = match expressions.condition(&change.condition, host) {
+    let path = format!("metrics[{index}].match");
+    let when = match expressions.condition(&path, &change.condition, host, warnings) {
         Ok(when) => when,
-        Err(problem) => {
-            let path = format!("metrics[{index}].match");
-            warnings.push(left_out(path, &problem, "the entry has no effect"));
-            return;
-        }
+        Err(problems) => return left_out(&path, problems, "the entry has no effect", warnings),
     };
     if change.drop && standard::is_standard(&change.name) {
         match when {
@@ -247,12 +291,9 @@ fn dimensions<'c>(
 ) -> Vec<(&'c str, Option<usize>)> {
     let mut dimensions = Vec::new();
     for (label, text) in &change.dimensions {
-        let compiled = expressions.compile(text, host);
-        if let Err(problem) = &compiled {
-            let path = format!("metrics[{index}].dimensions.{label}");
-            warnings.push(left_out(path, problem, &format!("label \"{label}\" is left out")));
-        }
-        dimensions.push((label.as_str(), compiled.ok()));
+        let path = format!("metrics[{index}].dimensions.{label}");
+        let what = format!("label \"{label}\" is left out");
+        dimensions.push((label.as_str(), expressions.compile(&path, text, &what, host, warnings)));
     }
     dimensions
 }

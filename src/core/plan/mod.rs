@@ -5,15 +5,19 @@ mod compile;
 mod exchange;
 mod layout;
 mod needs;
+mod reads;
 
 pub(crate) use attribute::AttributePlan;
 pub use compile::compile;
 pub(crate) use exchange::ExchangePlan;
+pub(crate) use needs::Needs;
+pub(crate) use reads::{Reads, Values};
 
 use crate::attribute::Fact;
+use crate::attribute::read::Known;
 use crate::config::Phase;
 use crate::diag::Diagnostic;
-use crate::expr::{PeersRead, Program};
+use crate::expr::{Bound, Findings, PeersRead, Slot};
 use crate::mesh::LocalNode;
 use crate::metric::Label;
 use crate::metric::name::Encoder;
@@ -30,22 +34,30 @@ pub struct Plan {
     pub(crate) waypoint: bool,
     /// Whether the Host header must not stand in for the destination service.
     pub(crate) no_host_fallback: bool,
-    /// Facts that attributes of the request phase are made of.
-    pub(crate) early_facts: Vec<Fact>,
-    /// Facts that metrics of requests, and attributes at their end, are made of.
-    pub(crate) request_facts: Vec<Fact>,
-    /// Facts that metrics of connections are made of.
-    pub(crate) connection_facts: Vec<Fact>,
-    /// Facts that metrics about messages are made of, of which those of requests are more.
-    pub(crate) message_facts: Vec<Fact>,
+    /// What attributes of the request phase are made of.
+    pub(crate) early: Needs,
+    /// What metrics of requests, and attributes at their end, are made of.
+    pub(crate) request: Needs,
+    /// What metrics of connections are made of.
+    pub(crate) connection: Needs,
+    /// What metrics about messages are made of: a part of those of requests.
+    pub(crate) messages: Needs,
+    /// What metrics about bytes and connections are made of: a part of those of connections.
+    pub(crate) transfers: Needs,
+    /// Where conditions of attributes of the request phase read.
+    pub(crate) early_reads: Reads,
+    /// Where everything else reads.
+    pub(crate) reads: Reads,
+    /// Names of attributes that are derived at the end of a request.
+    pub(crate) late_names: Vec<usize>,
     /// Derived attributes, in the order they are evaluated.
     pub(crate) attributes: Vec<AttributePlan>,
     /// Names of the derived attributes, each once.
     pub(crate) attribute_names: Vec<String>,
     /// Expressions of dimensions and definitions, each text once.
-    pub(crate) expressions: Vec<Program>,
+    pub(crate) expressions: Vec<Bound>,
     /// Conditions of entries of `metrics`.
-    pub(crate) conditions: Vec<Program>,
+    pub(crate) conditions: Vec<Bound>,
     /// Peers that are published because expressions of the host read them.
     pub(crate) published_peers: PeersRead,
     /// Metrics, grouped by label set and occasion.
@@ -112,31 +124,39 @@ impl Plan {
         self.groups.iter().any(|group| group.occasion == occasion)
     }
 
-    /// Whether metrics recorded on an occasion can be reported while a stream lasts: from a timer no label can be had that
-    /// the host evaluates, and a stream keeps its labels.
+    /// Whether metrics recorded on an occasion can be reported while a stream lasts: from a timer nothing can be had that
+    /// the host evaluates, nor what comes with headers or at the end; and a stream keeps its labels.
     pub(crate) fn reports_early(&self, occasion: Occasion) -> bool {
-        let mut groups = self.groups.iter().filter(|group| group.occasion == occasion).peekable();
-        groups.peek().is_some()
-            && groups.all(|group| {
-                group.metrics.iter().all(|metric| metric.unless.is_empty())
-                    && group.labels.iter().all(|(_, source)| self.is_without_host(source))
-            })
+        let Some(needs) = self.lasting(occasion) else { return false };
+        let of_host = |all: &[Bound], used: &[usize]| {
+            used.iter().any(|index| all.get(*index).is_some_and(Bound::is_of_host))
+        };
+        let late = |slot| self.known(slot, occasion) == Known::AtEnd;
+        self.records(occasion)
+            && !of_host(&self.expressions, &needs.expressions)
+            && !of_host(&self.conditions, &needs.conditions)
+            && !needs.reads.iter().any(|slot| late(*slot))
     }
 
-    fn is_without_host(&self, source: &Source) -> bool {
-        match source {
-            Source::Nothing | Source::Standard(_) => true,
-            Source::Expression(index) => {
-                !self.expressions.get(*index).is_some_and(Program::is_of_host)
-            }
-            Source::When(..) => false,
+    /// When what an expression reads is known of a stream; nothing is derived of a connection.
+    pub(crate) fn known(&self, slot: Slot, occasion: Occasion) -> Known {
+        let late = if occasion == Occasion::Connection { &[] } else { self.late_names.as_slice() };
+        self.reads.known(slot, late)
+    }
+
+    /// What metrics that are reported while a stream lasts are made of.
+    pub(crate) fn lasting(&self, occasion: Occasion) -> Option<&Needs> {
+        match occasion {
+            Occasion::Messages => Some(&self.messages),
+            Occasion::Connection => Some(&self.transfers),
+            Occasion::Request | Occasion::End => None,
         }
     }
 
     /// Whether metrics that are reported while a request lasts may name its host as the service.
     pub(crate) fn reports_host_early(&self) -> bool {
         !self.no_host_fallback
-            && self.message_facts.contains(&Fact::Host)
+            && self.messages.facts.contains(&Fact::Host)
             && self.reports_early(Occasion::Messages)
     }
 
@@ -148,7 +168,13 @@ impl Plan {
     }
 }
 
-/// A problem of an expression, and what becomes of the configuration without it.
-fn left_out(path: String, problem: &str, what: &str) -> Diagnostic {
-    Diagnostic::warning(path, format!("{problem}; {what}"))
+/// Tells findings about an expression, and what becomes of the configuration without it; nothing when `what` is empty.
+fn left_out(path: &str, findings: Findings, what: &str, warnings: &mut Vec<Diagnostic>) {
+    for mut finding in findings {
+        if !what.is_empty() {
+            finding.push_str("; ");
+            finding.push_str(what);
+        }
+        warnings.push(Diagnostic::warning(path, finding));
+    }
 }

@@ -1,54 +1,117 @@
-//! Which facts a plan's metrics are made of.
+//! What a plan's metrics and attributes are made of.
 
+use super::reads::Reads;
 use super::{Group, Source};
 use crate::attribute::Fact;
-use crate::expr::{Program, Side};
+use crate::expr::{Bound, Side, Slot};
 use crate::metric::Label;
 use crate::metric::standard::{Measure, Occasion, Quantity};
 
-/// The facts of the groups recorded on `occasions`, whoever reports; in no order, some more than once.
-pub(super) fn needs(groups: &[Group], programs: &[Program], occasions: &[Occasion]) -> Vec<Fact> {
-    let mut needs: Vec<Fact> = Vec::new();
-    for group in groups.iter().filter(|group| occasions.contains(&group.occasion)) {
-        for (_, source) in &group.labels {
-            of_source(source, programs, &mut needs);
-        }
-        for metric in &group.metrics {
-            needs.extend(of_measure(metric.measure));
-        }
-    }
-    if !needs.is_empty() {
-        needs.push(Fact::ListenerDirection);
-    }
-    needs
+/// What is fetched and evaluated together.
+#[derive(Debug, Default)]
+pub(crate) struct Needs {
+    /// Facts, in no order, some more than once.
+    pub facts: Vec<Fact>,
+    /// What expressions read beyond facts, in no order, some more than once.
+    pub slots: Vec<Slot>,
+    /// Everything expressions read, in no order, some more than once.
+    pub reads: Vec<Slot>,
+    /// Expressions of the plan, each once.
+    pub expressions: Vec<usize>,
+    /// Conditions of the plan, each once.
+    pub conditions: Vec<usize>,
 }
 
-fn of_source(source: &Source, programs: &[Program], needs: &mut Vec<Fact>) {
-    match source {
-        Source::Nothing => {}
-        Source::Standard(label) => needs.extend_from_slice(of_label(*label)),
-        Source::Expression(index) => {
-            let side = programs.get(*index).and_then(Program::reads_peer);
-            needs.extend_from_slice(of_peer(side));
-        }
-        Source::When(_, sources) => {
-            of_source(&sources.0, programs, needs);
-            of_source(&sources.1, programs, needs);
-        }
+/// What the needs of metrics are found in.
+pub(super) struct Compiled<'p> {
+    pub groups: &'p [Group],
+    pub expressions: &'p [Bound],
+    pub conditions: &'p [Bound],
+    pub reads: &'p Reads,
+}
+
+// === impl Needs ===
+
+impl Needs {
+    /// Adds what an expression reads.
+    pub fn expression(&mut self, bound: &Bound, reads: &Reads) {
+        self.reads.extend_from_slice(bound.reads());
+        reads.need(bound.reads(), self);
+    }
+
+    /// The needs of a connection, which has no headers: to ask for them could fail the whole list.
+    pub fn of_connection(mut self, reads: &Reads) -> Self {
+        self.facts.retain(|fact| !is_of_request(*fact));
+        self.slots.retain(|slot| !reads.fetch(*slot).is_some_and(|fetch| fetch.is_of_request()));
+        self
     }
 }
 
-fn of_measure(measure: Measure) -> Option<Fact> {
-    match measure {
-        Measure::Milliseconds => Some(Fact::Duration),
-        Measure::Bytes(fact) => Some(fact),
-        Measure::Growth(quantity) => of_quantity(quantity),
-        Measure::One | Measure::Expression(_) => None,
+// === impl Compiled ===
+
+impl Compiled<'_> {
+    /// The needs of the groups recorded on `occasions`, whoever reports.
+    pub fn needs(&self, occasions: &[Occasion]) -> Needs {
+        let mut needs = Needs::default();
+        for group in self.groups.iter().filter(|group| occasions.contains(&group.occasion)) {
+            for (_, source) in &group.labels {
+                self.source(source, &mut needs);
+            }
+            for metric in &group.metrics {
+                self.measure(metric.measure, &mut needs);
+                metric.unless.iter().for_each(|condition| self.condition(*condition, &mut needs));
+            }
+            needs.facts.push(Fact::ListenerDirection);
+        }
+        needs
+    }
+
+    fn source(&self, source: &Source, needs: &mut Needs) {
+        match source {
+            Source::Nothing => {}
+            Source::Standard(label) => needs.facts.extend_from_slice(of_label(*label)),
+            Source::Expression(index) => self.expression(*index, needs),
+            Source::When(condition, sources) => {
+                self.condition(*condition, needs);
+                self.source(&sources.0, needs);
+                self.source(&sources.1, needs);
+            }
+        }
+    }
+
+    fn measure(&self, measure: Measure, needs: &mut Needs) {
+        match measure {
+            Measure::Milliseconds => needs.facts.push(Fact::Duration),
+            Measure::Bytes(fact) => needs.facts.push(fact),
+            Measure::Growth(quantity) => needs.facts.extend(of_quantity(quantity)),
+            Measure::Expression(index) => self.expression(index, needs),
+            Measure::One => {}
+        }
+    }
+
+    fn expression(&self, index: usize, needs: &mut Needs) {
+        if needs.expressions.contains(&index) {
+            return;
+        }
+        needs.expressions.push(index);
+        if let Some(bound) = self.expressions.get(index) {
+            needs.expression(bound, self.reads);
+        }
+    }
+
+    fn condition(&self, index: usize, needs: &mut Needs) {
+        if needs.conditions.contains(&index) {
+            return;
+        }
+        needs.conditions.push(index);
+        if let Some(bound) = self.conditions.get(index) {
+            needs.expression(bound, self.reads);
+        }
     }
 }
 
 /// The fact that tells how much there is of a quantity.
-pub(super) fn of_quantity(quantity: Quantity) -> Option<Fact> {
+fn of_quantity(quantity: Quantity) -> Option<Fact> {
     match quantity {
         Quantity::RequestMessages | Quantity::ResponseMessages => Some(Fact::GrpcMessages),
         Quantity::SentBytes => Some(Fact::ResponseBytes),
@@ -62,11 +125,11 @@ const UPSTREAM: &[Fact] = &[Fact::UpstreamPeer, Fact::EndpointWorkload];
 const PRINCIPALS: &[Fact] =
     &[Fact::PeerPrincipal, Fact::LocalPrincipal, Fact::DownstreamPeerSan, Fact::DownstreamLocalSan];
 
-fn of_peer(side: Option<Side>) -> &'static [Fact] {
+/// What tells who a peer is.
+pub(super) fn of_peer(side: Side) -> &'static [Fact] {
     match side {
-        None => &[],
-        Some(Side::Downstream) => DOWNSTREAM,
-        Some(Side::Upstream) => UPSTREAM,
+        Side::Downstream => DOWNSTREAM,
+        Side::Upstream => UPSTREAM,
     }
 }
 
@@ -127,8 +190,8 @@ fn of_label(label: Label) -> &'static [Fact] {
     }
 }
 
-/// Facts that only requests have: to ask for them on a connection could fail the whole list.
-pub(super) fn is_of_request(fact: Fact) -> bool {
+/// Facts that only requests have.
+fn is_of_request(fact: Fact) -> bool {
     matches!(
         fact,
         Fact::Host

@@ -2,7 +2,7 @@
 
 use super::health::Errors;
 use super::stream::Exchanged;
-use crate::attribute::gather::{NO_RANGES, Ranges};
+use crate::attribute::gather::Ranges;
 use crate::attribute::{Fact, Facts, Query};
 use crate::peer::cache::PeerCache;
 use crate::peer::direction::{Cluster, Direction, Received, Step};
@@ -25,7 +25,7 @@ pub(super) struct Exchange {
 
 impl Exchange {
     pub fn new(query: Query, peers: PeerCache) -> Self {
-        Self { query, peers, facts: NO_RANGES, buffer: Vec::new() }
+        Self { query, peers, facts: Ranges::new(), buffer: Vec::new() }
     }
 
     /// The request headers pass.

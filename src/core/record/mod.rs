@@ -1,5 +1,6 @@
 //! Records streams: derived attributes, facts, label sets, metrics. The hot path.
 
+mod entry;
 mod exchange;
 mod health;
 mod scratch;
@@ -9,21 +10,23 @@ mod view;
 pub use health::count_config_errors;
 pub use stream::Stream;
 
-use crate::attribute::gather::fetch_apart;
+use crate::attribute::gather::{fetch_apart, fetch_read};
+use crate::attribute::read::Known;
 use crate::attribute::{Fact, Facts, Query};
 use crate::config::Phase;
-use crate::expr::{NoValue, Program, Side};
+use crate::expr::{self, NoValue, Side};
 use crate::metric::series::{MetricIds, SeriesTable};
 use crate::metric::standard::{Measure, Occasion};
 use crate::peer::cache::PeerCache;
 use crate::peer::filter_state;
-use crate::plan::{ExchangePlan, Group, MetricPlan, Plan};
+use crate::plan::{ExchangePlan, Group, MetricPlan, Needs, Plan, Reads, Values};
 use crate::port::{Failed, Host, MetricId, MetricKind, Sink};
+use entry::Entries;
 use exchange::Exchange;
 use health::{Errors, Health, count};
 use scratch::Scratch;
-use stream::{Exchanged, Growth, Kind, Quantities};
-use view::{Known, View, quantities};
+use stream::{Exchanged, Growth, Kind, Outcome, Quantities};
+use view::{View, quantities};
 
 /// Records streams by one plan, for one worker.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub struct Recorder {
     plan: Plan,
     queries: Queries,
     exchange: Option<Exchange>,
+    /// `None` until the first entry of an access log.
+    entries: Option<Entries>,
     /// One table per group of the plan.
     series: Vec<SeriesTable>,
     scratch: Scratch,
@@ -65,6 +70,7 @@ impl Recorder {
         Self {
             queries: Queries::compile(&plan, host),
             exchange,
+            entries: None,
             series: plan.groups.iter().map(|_| SeriesTable::default()).collect(),
             scratch: Scratch::new(),
             health: Health::new(sink),
@@ -83,14 +89,7 @@ impl Recorder {
         if let (Some(exchange), Some(plan)) = (&mut self.exchange, &self.plan.exchange) {
             stream.exchange = Some(exchange.on_request(plan, host, &mut errors));
         }
-        if self.plan.derives_on_request() {
-            self.scratch.begin(&self.plan, stream);
-            let Scratch { facts, ranges, .. } = &mut self.scratch;
-            self.queries.early.fetch(host, facts, ranges);
-            errors.merge(self.publish_peers(stream, host));
-            errors.merge(self.derive(Phase::OnRequest, host));
-            stream.attributes.clone_from(&self.scratch.attributes);
-        }
+        errors.merge(self.derive_as_received(stream, host));
         self.health.tell(errors, sink);
     }
 
@@ -118,6 +117,7 @@ impl Recorder {
             self.fetch_early(stream, host);
             if settled
                 && self.knows_service(stream)
+                && self.knows_reads(stream)
                 && (self.knows_peer(stream) || stream.exchange.is_some())
             {
                 errors.merge(self.open(stream, sink));
@@ -132,14 +132,29 @@ impl Recorder {
         if std::mem::replace(&mut stream.recorded, true) {
             return;
         }
-        self.scratch.begin(&self.plan, stream);
         let mut errors = Errors::default();
+        if stream.kind == Kind::Request && !stream.received {
+            // A filter in front answered, so the headers never passed here: they still are as that filter saw them.
+            errors.merge(self.derive_as_received(stream, host));
+        }
+        self.scratch.begin(&self.plan, stream);
         self.fetch(stream, host);
         errors.merge(self.publish_peers(stream, host));
+        self.finish(stream, errors, host, sink);
+    }
+
+    /// Records a stream of which everything is fetched.
+    fn finish(
+        &mut self,
+        stream: &mut Stream,
+        mut errors: Errors,
+        host: &mut impl Host,
+        sink: &mut impl Sink,
+    ) {
         if stream.kind == Kind::Request {
-            errors.merge(self.derive(Phase::AfterResponse, host));
+            errors.merge(self.derive(Phase::AfterResponse, stream, host));
         }
-        errors.merge(self.evaluate(stream, |_| true, host));
+        errors.merge(self.evaluate(stream, host));
         errors.merge(self.record(stream, sink));
         let facts = Facts::new(&self.scratch.facts, &self.scratch.ranges);
         let lasting = self.plan.records(stream.kind.occasion());
@@ -150,6 +165,21 @@ impl Recorder {
             errors.merge(self.grow(stream, now, sink));
         }
         self.health.tell(errors, sink);
+    }
+
+    /// Evaluates the attributes of the request phase and keeps what came out.
+    fn derive_as_received(&mut self, stream: &mut Stream, host: &mut impl Host) -> Errors {
+        let mut errors = Errors::default();
+        stream.received = true;
+        if self.plan.derives_on_request() {
+            self.scratch.begin(&self.plan, stream);
+            let Scratch { facts, ranges, .. } = &mut self.scratch;
+            self.queries.early.fetch(host, facts, ranges);
+            errors.merge(self.publish_peers(stream, host));
+            errors.merge(self.derive(Phase::OnRequest, stream, host));
+            stream.attributes.clone_from(&self.scratch.attributes);
+        }
+        errors
     }
 
     /// Shows expressions of the host who the peers are, if one reads them.
@@ -168,23 +198,29 @@ impl Recorder {
     }
 
     /// Evaluates the attributes of one phase; an error abandons that attribute only.
-    fn derive(&mut self, phase: Phase, host: &mut impl Host) -> Errors {
+    fn derive(&mut self, phase: Phase, stream: &Stream, host: &mut impl Host) -> Errors {
         let mut errors = Errors::default();
         let plan = &self.plan;
-        let Scratch { facts, ranges, buffer, attributes, .. } = &mut self.scratch;
+        let reads = match phase {
+            Phase::OnRequest => &plan.early_reads,
+            Phase::AfterResponse => &plan.reads,
+        };
+        let Scratch { facts, ranges, buffer, attributes, silent, .. } = &mut self.scratch;
         let facts = Facts::new(facts, ranges);
         let (method, path) = (facts.bytes(Fact::Method), facts.bytes(Fact::Path));
         for (index, attribute) in plan.attributes.iter().enumerate() {
             if attribute.phase != phase {
                 continue;
             }
-            match attribute.find(method, path, host, buffer) {
+            let values = values(plan, reads, stream, facts, attributes);
+            match attribute.find(method, path, &values, host, buffer) {
                 Ok(None) => {}
                 Ok(Some(value)) => {
                     if let Some(slot) = attributes.get_mut(attribute.name) {
                         *slot = Some((index, value));
                     }
                     let name = plan.attribute_names.get(attribute.name);
+                    let name = name.filter(|_| !*silent);
                     let published = name.map(|name| host.publish(name, attribute.value(value)));
                     errors.host_call(published.unwrap_or(Ok(())));
                 }
@@ -206,60 +242,34 @@ impl Recorder {
 
     /// Fetches what the labels of a stream that lasts are made of, from a timer.
     fn fetch_early(&mut self, stream: &Stream, host: &mut impl Host) {
+        let Some(needs) = self.plan.lasting(stream.kind.occasion()) else { return };
         let Scratch { facts, ranges, .. } = &mut self.scratch;
-        let needed = match stream.kind {
-            Kind::Request => &self.plan.message_facts,
-            Kind::Connection => &self.plan.connection_facts,
-        };
-        fetch_apart(needed, host, facts, ranges);
-        if let (Some(exchanged), Some(range)) =
-            (&stream.exchange, ranges.get_mut(Fact::Host.index()))
-            && range.start == range.end
-        {
-            *range = facts.len()..facts.len().saturating_add(exchanged.host.len());
+        fetch_apart(&needs.facts, host, facts, ranges);
+        for slot in &needs.slots {
+            if let Some(fetch) = self.plan.reads.fetch(*slot) {
+                fetch_read(*slot, fetch, host, facts, ranges);
+            }
+        }
+        let known = Facts::new(facts, ranges).bytes(Fact::Host);
+        if let (Some(exchanged), true) = (&stream.exchange, known.is_empty()) {
+            ranges.set_fact(
+                Fact::Host,
+                facts.len()..facts.len().saturating_add(exchanged.host.len()),
+            );
             facts.extend_from_slice(&exchanged.host);
         }
-        // Those of the host are of other metrics.
-        self.evaluate(stream, |program| !program.is_of_host(), host);
+        // Nothing of the host's is among what is reported from a timer.
+        let scratch = &mut self.scratch;
+        evaluate(&self.plan, needs, stream, scratch, host);
     }
 
-    /// Evaluates the expressions of dimensions and definitions, and the conditions of entries, as far as they are `wanted`;
-    /// the others have no value.
-    fn evaluate(
-        &mut self,
-        stream: &Stream,
-        wanted: impl Fn(&Program) -> bool,
-        host: &mut impl Host,
-    ) -> Errors {
-        let mut errors = Errors::default();
-        let Scratch { facts, ranges, buffer, values, conditions, attributes } = &mut self.scratch;
-        let facts = Facts::new(facts, ranges);
-        let known = Known {
-            plan: &self.plan,
-            outcomes: attributes,
-            downstream: view::downstream(stream, &facts),
-            upstream: view::upstream(stream, &facts),
+    /// Evaluates the expressions of dimensions and definitions, and the conditions of entries.
+    fn evaluate(&mut self, stream: &Stream, host: &mut impl Host) -> Errors {
+        let needs = match stream.kind {
+            Kind::Request => &self.plan.request,
+            Kind::Connection => &self.plan.connection,
         };
-        for program in &self.plan.expressions {
-            if !wanted(program) {
-                values.push(None);
-                continue;
-            }
-            let start = buffer.len();
-            let written = program.write(&known, host, buffer);
-            if written == Err(NoValue::Failed) {
-                errors.evaluation();
-            }
-            values.push(written.ok().map(|()| start..buffer.len()));
-        }
-        for condition in self.plan.conditions.iter().filter(|condition| wanted(condition)) {
-            let holds = condition.holds(host, buffer);
-            if holds.is_err() {
-                errors.evaluation();
-            }
-            conditions.push(holds.unwrap_or_default());
-        }
-        errors
+        evaluate(&self.plan, needs, stream, &mut self.scratch, host)
     }
 
     /// Records what is recorded once, at the end.
@@ -316,6 +326,19 @@ impl Recorder {
             || !facts.bytes(Fact::ClusterService).is_empty()
     }
 
+    /// Whether all that expressions read is there, as far as it may come later.
+    fn knows_reads(&self, stream: &Stream) -> bool {
+        let plan = &self.plan;
+        let facts = Facts::new(&self.scratch.facts, &self.scratch.ranges);
+        let values = values(plan, &plan.reads, stream, facts, &self.scratch.attributes);
+        let occasion = stream.kind.occasion();
+        let needs = plan.lasting(occasion);
+        needs.into_iter().flat_map(|needs| &needs.reads).all(|slot| {
+            plan.known(*slot, occasion) != Known::Later
+                || expr::Facts::get(&values, *slot).is_some()
+        })
+    }
+
     /// Takes the labels of a stream that lasts, for all its reports.
     fn open(&mut self, stream: &mut Stream, sink: &mut impl Sink) -> Errors {
         let mut errors = Errors::default();
@@ -363,11 +386,26 @@ impl Recorder {
 impl Queries {
     fn compile(plan: &Plan, host: &mut impl Host) -> Self {
         Self {
-            early: Query::compile(&plan.early_facts, host),
-            request: Query::compile(&plan.request_facts, host),
-            connection: Query::compile(&plan.connection_facts, host),
+            early: query(&plan.early, &plan.early_reads, host),
+            request: query(&plan.request, &plan.reads, host),
+            connection: query(&plan.connection, &plan.reads, host),
         }
     }
+}
+
+fn query(needs: &Needs, reads: &Reads, host: &mut impl Host) -> Query {
+    query_with(needs, &[], reads, host)
+}
+
+fn query_with(needs: &Needs, also: &[Fact], reads: &Reads, host: &mut impl Host) -> Query {
+    let mut slots = Vec::new();
+    for slot in &needs.slots {
+        if !slots.contains(slot) {
+            slots.push(*slot);
+        }
+    }
+    let fetched = slots.into_iter().filter_map(|slot| Some((slot, reads.fetch(slot)?)));
+    Query::with_reads(&[&needs.facts, also].concat(), fetched, host)
 }
 
 // === impl Kind ===
@@ -380,6 +418,59 @@ impl Kind {
             Kind::Connection => Occasion::Connection,
         }
     }
+}
+
+/// What expressions read.
+fn values<'a>(
+    plan: &'a Plan,
+    reads: &'a Reads,
+    stream: &'a Stream,
+    facts: Facts<'a>,
+    outcomes: &'a [Outcome],
+) -> Values<'a> {
+    Values {
+        reads,
+        facts,
+        attributes: &plan.attributes,
+        outcomes,
+        downstream: view::downstream(stream, &facts),
+        upstream: view::upstream(stream, &facts),
+    }
+}
+
+/// Evaluates the expressions and conditions among `needs`; the others have no value.
+fn evaluate(
+    plan: &Plan,
+    needs: &Needs,
+    stream: &Stream,
+    scratch: &mut Scratch,
+    host: &mut impl Host,
+) -> Errors {
+    let mut errors = Errors::default();
+    let Scratch { facts, ranges, buffer, values: found, conditions, attributes, .. } = scratch;
+    let values = values(plan, &plan.reads, stream, Facts::new(facts, ranges), attributes);
+    for index in &needs.expressions {
+        let Some(bound) = plan.expressions.get(*index) else { continue };
+        let start = buffer.len();
+        let written = bound.write(&values, host, buffer);
+        if written == Err(NoValue::Failed) {
+            errors.evaluation();
+        }
+        if let Some(place) = found.get_mut(*index) {
+            *place = written.ok().map(|()| start..buffer.len());
+        }
+    }
+    for index in &needs.conditions {
+        let Some(bound) = plan.conditions.get(*index) else { continue };
+        let holds = bound.holds(&values, host, buffer);
+        if holds.is_err() {
+            errors.evaluation();
+        }
+        if let Some(place) = conditions.get_mut(*index) {
+            *place = holds.unwrap_or_default();
+        }
+    }
+    errors
 }
 
 fn ids<'t>(group: &Group, table: &'t mut SeriesTable, view: &View<'_>) -> &'t mut MetricIds {

@@ -1,7 +1,7 @@
 //! Buffers used again for every stream.
 
 use super::stream::{Outcome, Stream};
-use crate::attribute::gather::{NO_RANGES, Ranges};
+use crate::attribute::gather::Ranges;
 use crate::plan::Plan;
 use std::ops::Range;
 
@@ -17,6 +17,8 @@ pub(super) struct Scratch {
     /// Which of the plan's conditions hold.
     pub conditions: Vec<bool>,
     pub attributes: Vec<Outcome>,
+    /// Whether nothing can be published for the stream.
+    pub silent: bool,
 }
 
 // === impl Scratch ===
@@ -25,11 +27,12 @@ impl Scratch {
     pub fn new() -> Self {
         Self {
             facts: Vec::new(),
-            ranges: NO_RANGES,
+            ranges: Ranges::new(),
             buffer: Vec::new(),
             values: Vec::new(),
             conditions: Vec::new(),
             attributes: Vec::new(),
+            silent: false,
         }
     }
 
@@ -38,7 +41,10 @@ impl Scratch {
         self.facts.clear();
         self.buffer.clear();
         self.values.clear();
+        self.values.resize(plan.expressions.len(), None);
         self.conditions.clear();
+        self.conditions.resize(plan.conditions.len(), false);
+        self.silent = false;
         self.attributes.clone_from(&stream.attributes);
         self.attributes.resize(plan.attribute_names.len(), None);
     }

@@ -10,6 +10,8 @@ use std::rc::Rc;
 #[derive(Debug, Default)]
 pub struct Stream {
     pub(super) kind: Kind,
+    /// Whether the attributes of the request phase were evaluated.
+    pub(super) received: bool,
     /// Outcome of the `ON_REQUEST` attributes; empty when there are none.
     pub(super) attributes: Vec<Outcome>,
     /// The exchange with the peers; `None` without one.
@@ -71,6 +73,11 @@ impl Stream {
     /// A TCP connection; the default is a request.
     pub fn connection() -> Self {
         Self { kind: Kind::Connection, ..Self::default() }
+    }
+
+    /// Whether it is a TCP connection.
+    pub fn is_connection(&self) -> bool {
+        self.kind == Kind::Connection
     }
 }
 

@@ -1,9 +1,8 @@
 //! One stream as labels and measures see it.
 
 use super::scratch::Scratch;
-use super::stream::{Exchanged, Kind, Outcome, Quantities, Stream};
+use super::stream::{Exchanged, Kind, Quantities, Stream};
 use crate::attribute::{Fact, Facts};
-use crate::expr::{Derived, PeerPath, PeerProperty, Side};
 use crate::mesh::{Destination, PeerView, UNKNOWN};
 use crate::metric::standard::Measure;
 use crate::metric::{Labels, Reporter, Value};
@@ -13,14 +12,6 @@ use crate::plan::{MetricPlan, Plan, Source};
 pub(super) struct View<'a> {
     pub labels: Labels<'a>,
     scratch: &'a Scratch,
-}
-
-/// Values that expressions read from this module.
-pub(super) struct Known<'a> {
-    pub plan: &'a Plan,
-    pub outcomes: &'a [Outcome],
-    pub downstream: PeerView<'a>,
-    pub upstream: PeerView<'a>,
 }
 
 const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
@@ -151,26 +142,5 @@ pub(super) fn quantities(kind: Kind, ended: bool, facts: &Facts<'_>) -> Option<Q
             received_bytes: facts.count(Fact::RequestBytes),
             ..Quantities::default()
         }),
-    }
-}
-
-// === impl Known ===
-
-impl Derived for Known<'_> {
-    fn attribute(&self, name: usize) -> Option<&[u8]> {
-        let (attribute, value) = (*self.outcomes.get(name)?)?;
-        Some(self.plan.attributes.get(attribute)?.value(value))
-    }
-
-    fn peer(&self, path: &PeerPath) -> Option<&[u8]> {
-        let peer = match path.side {
-            Side::Downstream => self.downstream,
-            Side::Upstream => self.upstream,
-        };
-        let value = match &path.property {
-            PeerProperty::Field(field) => peer.get(*field),
-            PeerProperty::Label(name, id) => peer.label(name, *id),
-        };
-        (!value.is_empty()).then_some(value)
     }
 }

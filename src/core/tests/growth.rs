@@ -155,8 +155,8 @@ fn a_connection_with_an_unknown_peer_is_reported_at_its_end() {
 fn a_label_that_the_host_evaluates_is_waited_for() {
     let (mut host, mut stats) = (outbound(), Stats::default());
     host.facts.insert(Fact::EndpointWorkload, b"w;n;s;r;c".to_vec());
-    host.answers.insert("source.address".to_owned(), b"10.0.0.7".to_vec());
-    let config = r#"{"metrics":[{"dimensions":{"client":"source.address"}}]}"#;
+    host.answers.insert("metadata.tier".to_owned(), b"front".to_vec());
+    let config = r#"{"metrics":[{"dimensions":{"tier":"metadata.tier"}}]}"#;
     let mut recorder = recorder(config, &mut host, &mut stats);
     let mut stream = Stream::connection();
     bytes(&mut host, 10, 100);
@@ -165,8 +165,72 @@ fn a_label_that_the_host_evaluates_is_waited_for() {
     recorder.on_log(&mut stream, &mut host, &mut stats);
     assert_eq!(tcp(&stats), [1, 1, 10, 100]);
     let labels = stats.labels("istio_tcp_sent_bytes_total");
-    assert!(labels.ends_with("client=.=10.0.0.7;.;"), "{labels}");
+    assert!(labels.ends_with("tier=.=front;.;"), "{labels}");
     assert_eq!(stats.total("opmeter_evaluation_errors_total"), 0);
+}
+
+/// What this module evaluates itself over attributes that are known early is there when the timer calls.
+#[test]
+fn a_native_label_is_reported_from_the_timer() {
+    let (mut host, mut stats) = (outbound(), Stats::default());
+    host.facts.insert(Fact::EndpointWorkload, b"w;n;s;r;c".to_vec());
+    host.attributes.insert("source.address".to_owned(), b"10.0.0.7:1".to_vec());
+    host.attributes.insert("connection.mtls".to_owned(), vec![1]);
+    host.attributes.insert("connection.requested_server_name".to_owned(), Vec::new());
+    let config = r#"{"metrics":[
+        {"dimensions":{"client":"source.address", "sni":"'<' + connection.requested_server_name + '>'"}},
+        {"match":"!connection.mtls","dimensions":{"plain":"'yes'"}},
+        {"match":"connection.mtls","dimensions":{"secure":"filter_state.upstream_peer.workload"}}]}"#;
+    let mut recorder = recorder(config, &mut host, &mut stats);
+    let mut stream = Stream::connection();
+    bytes(&mut host, 10, 100);
+    tick(&mut recorder, &mut stream, &mut host, &mut stats);
+    assert_eq!(tcp(&stats), [1, 0, 10, 100]);
+    recorder.on_log(&mut stream, &mut host, &mut stats);
+    assert_eq!(tcp(&stats), [1, 1, 10, 100]);
+    let labels = stats.labels("istio_tcp_sent_bytes_total");
+    let expected = "client=.=10.0.0.7:1;.;sni=.=<>;.;secure=.=w;.;";
+    assert!(labels.ends_with(expected), "{labels}");
+    assert_eq!(stats.total("opmeter_evaluation_errors_total"), 0);
+}
+
+/// The upstream is chosen some time after the first report is due.
+#[test]
+fn a_native_label_that_comes_later_is_waited_for() {
+    let (mut host, mut stats) = (outbound(), Stats::default());
+    host.facts.insert(Fact::EndpointWorkload, b"w;n;s;r;c".to_vec());
+    let config = r#"{"metrics":[{"dimensions":{"to":"has(upstream.port) ? upstream.port : 0"}}]}"#;
+    let mut recorder = recorder(config, &mut host, &mut stats);
+    let mut stream = Stream::connection();
+    bytes(&mut host, 10, 100);
+    tick(&mut recorder, &mut stream, &mut host, &mut stats);
+    assert_eq!(tcp(&stats), [0, 0, 0, 0]);
+    host.attributes.insert("upstream.port".to_owned(), int(8080));
+    tick(&mut recorder, &mut stream, &mut host, &mut stats);
+    assert_eq!(tcp(&stats), [1, 0, 10, 100]);
+    assert!(stats.labels("istio_tcp_sent_bytes_total").ends_with("to=.=8080;.;"));
+}
+
+/// What comes with headers, at the end, or is derived there, is not known when the timer calls.
+#[test]
+fn a_native_label_of_the_end_is_waited_for() {
+    for value in ["response.code", "request.method", "request.headers['a']", "late", "late + '!'"] {
+        let (mut host, mut stats) = (outbound(), Stats::default());
+        host.facts.insert(Fact::EndpointWorkload, b"w;n;s;r;c".to_vec());
+        let config = format!(
+            r#"{{"attributes":[
+                {{"output_attribute":"early","phase":"ON_REQUEST","match":[{{"value":"e"}}]}},
+                {{"output_attribute":"late","match":[{{"value":"l"}}]}}],
+            "metrics":[{{"dimensions":{{"x":"{value}"}}}}]}}"#
+        );
+        let mut recorder = recorder(&config, &mut host, &mut stats);
+        let mut stream = Stream::default();
+        messages(&mut host, "2,1");
+        tick(&mut recorder, &mut stream, &mut host, &mut stats);
+        assert_eq!(stats.total(REQUESTS), 0, "{value}");
+        recorder.on_log(&mut stream, &mut host, &mut stats);
+        assert_eq!(stats.total(REQUESTS), 2, "{value}");
+    }
 }
 
 /// Headers are gone when the timer calls: the host is remembered by the exchange, or waited for.
@@ -210,9 +274,9 @@ fn a_host_that_stands_in_for_the_service_is_remembered_or_waited_for() {
 fn labels_of_other_metrics_are_not_waited_for() {
     let (mut host, mut stats) = (outbound(), Stats::default());
     host.facts.insert(Fact::EndpointWorkload, b"w;n;s;r;c".to_vec());
-    host.answers.insert("request.host".to_owned(), b"web".to_vec());
+    host.answers.insert("metadata.tier".to_owned(), b"web".to_vec());
     let config = r#"{"metrics":[
-        {"name":"requests_total","dimensions":{"host":"request.host"}},
+        {"name":"requests_total","dimensions":{"host":"metadata.tier"}},
         {"dimensions":{"tier":"'front'"}}
     ]}"#;
     let mut recorder = recorder(config, &mut host, &mut stats);

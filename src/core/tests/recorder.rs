@@ -14,7 +14,7 @@ fn at(method: &str, path: &str) -> Script {
 }
 
 const OPERATIONS: &str = r#"{"attributes":[{"output_attribute":"op",
-    "match":[{"value":"healthy","condition":"is a probe"}],
+    "match":[{"value":"healthy","condition":"is_probe"}],
     "operations":[{"value":"user","method":"GET","path":"/users/{id}"},{"value":"me","path":"/users/me"}],
     "openapi":{"openapi":"3.1.0","servers":[{"url":"https://example.com/v1"}],
                "paths":{"/orders/{id}":{"get":{"operationId":"getOrder"},"delete":{}}}}}],
@@ -138,13 +138,30 @@ fn what_was_derived_on_the_request_is_kept_for_the_log() {
     assert!(stats.labels("istio_requests_total").contains("operation=.=get;.;"));
 }
 
+/// A filter in front that answers by itself leaves only the log: the headers are as that filter saw them.
+#[test]
+fn what_was_never_seen_as_a_request_is_derived_for_the_log() {
+    let (mut host, mut stats) = (ok_request(), Stats::default());
+    host.answers.insert("early".into(), vec![1]);
+    host.answers.insert("after".into(), vec![1]);
+    let config = r#"{"attributes":[
+        {"output_attribute":"late","match":[{"value":"2","condition":"after"}]},
+        {"output_attribute":"op","phase":"ON_REQUEST","match":[{"value":"get","condition":"early"}]}],
+        "metrics":[{"dimensions":{"operation":"op"}}]}"#;
+    let mut recorder = recorder(config, &mut host, &mut stats);
+    recorder.on_log(&mut Stream::default(), &mut host, &mut stats);
+    let both = [("op".to_owned(), "get".to_owned()), ("late".to_owned(), "2".to_owned())];
+    assert_eq!(host.published, both);
+    assert!(stats.labels("istio_requests_total").contains("operation=.=get;.;"));
+}
+
 #[test]
 fn an_error_abandons_one_attribute_and_is_counted() {
     let (mut host, mut stats) = (ok_request(), Stats::default());
-    host.answers.insert("no bool".into(), b"text".to_vec());
+    host.answers.insert("no_bool".into(), b"text".to_vec());
     let config = r#"{"attributes":[
         {"output_attribute":"a","match":[{"value":"1","condition":"missing"},{"value":"2"}]},
-        {"output_attribute":"b","match":[{"value":"1","condition":"no bool"},{"value":"2"}]},
+        {"output_attribute":"b","match":[{"value":"1","condition":"no_bool"},{"value":"2"}]},
         {"output_attribute":"c","match":[{"value":"3"}]}]}"#;
     let mut recorder = recorder(config, &mut host, &mut stats);
     log(&mut recorder, &mut host, &mut stats);
@@ -178,11 +195,11 @@ fn an_attributes_only_plugin_defines_no_metric_of_streams() {
 
 #[test]
 fn strict_refuses_what_would_be_left_out() {
-    let mut host = Script { refused: vec!["broken(".into()], ..Script::default() };
+    let mut host = Script { refused: vec!["broken()".into()], ..Script::default() };
     let config = r#"{"strict":true,
         "attributes":[{"output_attribute":"op","match":[{"value":"x","condition":"broken("}]}],
-        "definitions":[{"name":"calls","value":"broken("}],
-        "metrics":[{"dimensions":{"a":"broken(","b":"1"}}]}"#;
+        "definitions":[{"name":"calls","value":"broken()"}],
+        "metrics":[{"dimensions":{"a":"xds.node.id + broken()","b":"1"}},{"match":"1 = 2","tags_to_remove":["reporter"]}]}"#;
     let lines: Vec<String> = configure(config.as_bytes(), &mut host)
         .unwrap_err()
         .iter()
@@ -191,9 +208,10 @@ fn strict_refuses_what_would_be_left_out() {
     assert_eq!(
         lines,
         [
-            "attributes[0].match[0].condition: expression does not compile: broken(; attribute \"op\" is left out",
-            "definitions[0].value: expression does not compile: broken(; metric \"calls\" is left out",
-            "metrics[0].dimensions.a: expression does not compile: broken(; label \"a\" is left out",
+            "attributes[0].match[0].condition: 1:8: expected \")\", found end of expression; attribute \"op\" is left out",
+            "definitions[0].value: 1:1: unknown function \"broken\"; metric \"calls\" is left out",
+            "metrics[0].dimensions.a: 1:15: unknown function \"broken\"; label \"a\" is left out",
+            "metrics[1].match: 1:3: unexpected \"=\" (did you mean \"==\"?); the entry has no effect",
         ]
     );
 }
@@ -205,7 +223,7 @@ fn an_expression_that_is_too_long_is_not_given_to_the_proxy() {
     let warnings = configure(config.as_bytes(), &mut Script::default()).unwrap().warnings;
     assert_eq!(
         warnings[0].to_string(),
-        "metrics[0].dimensions.a: expression of 9000 bytes, at most 8192 are allowed; label \"a\" is left out"
+        "metrics[0].dimensions.a: 1:1: expression of 9000 bytes, at most 8192 are allowed; label \"a\" is left out"
     );
 }
 
@@ -240,7 +258,7 @@ fn conditions_come_before_operations_and_those_before_the_document() {
         ("", "", false, "unknown"),
     ] {
         let (mut host, mut stats) = (at(method, path), Stats::default());
-        host.answers.insert("is a probe".into(), vec![u8::from(probe)]);
+        host.answers.insert("is_probe".into(), vec![u8::from(probe)]);
         let mut recorder = recorder(OPERATIONS, &mut host, &mut stats);
         log(&mut recorder, &mut host, &mut stats);
         let labels = stats.labels("istio_requests_total");
@@ -267,17 +285,61 @@ fn ten_thousand_operations_cost_the_calls_of_one() {
     assert_eq!(host.published[1].1, "GET /api/v1/resource9999/{id}");
 }
 
+/// Conditions of path and method are looked up together; whatever else is native reads from the one list.
+#[test]
+fn a_thousand_conditions_cost_the_calls_of_one() {
+    let conditions: Vec<String> = (0..1_000)
+        .map(|i| {
+            format!(r#"{{"value":"{i}","condition":"request.url_path.matches('^/r{i}/[0-9]+$')"}}"#)
+        })
+        .collect();
+    let config = format!(
+        r#"{{"attributes":[{{"output_attribute":"op","match":[
+            {{"value":"probe","condition":"request.headers['x'] == 'probe'"}},{}]}}],
+        "metrics":[{{"match":"request.method == 'GET'","dimensions":{{
+            "a":"op","b":"op + '/' + request.headers['x']","c":"request.host","d":"string(connection.id)"}}}}]}}"#,
+        conditions.join(",")
+    );
+    let (mut host, mut stats) = (at("GET", "/r999/7?x=1"), Stats::default());
+    host.facts.insert(Fact::Host, b"web".to_vec());
+    host.attributes.insert("request.headers['x']".into(), b"y".to_vec());
+    host.attributes.insert("connection.id".into(), int(9));
+    let mut recorder = recorder(&config, &mut host, &mut stats);
+    log(&mut recorder, &mut host, &mut stats);
+    let (evaluations, calls) = (host.evaluations, stats.calls);
+    log(&mut recorder, &mut host, &mut stats);
+    assert_eq!((host.evaluations - evaluations, stats.calls - calls), (1, 4));
+    let labels = stats.labels("istio_requests_total");
+    assert!(labels.ends_with("a=.=999;.;b=.=999/y;.;c=.=web;.;d=.=9;.;"), "{labels}");
+    assert_eq!(stats.total("opmeter_evaluation_errors_total"), 0);
+}
+
+/// A header that is missing fails what reads it, and nothing else; bytes of any kind pass.
+#[test]
+fn what_a_stream_does_not_have_fails_alone() {
+    let config = r#"{"metrics":[{"dimensions":{
+        "a":"request.headers['x']","b":"request.headers['y']","c":"has(request.referer) ? 'has' : 'none'",
+        "d":"request.headers['x'].startsWith('a') ? 'yes' : 'no'"}}]}"#;
+    let (mut host, mut stats) = (ok_request(), Stats::default());
+    host.attributes.insert("request.headers['x']".into(), b"a\xff".to_vec());
+    let mut recorder = recorder(config, &mut host, &mut stats);
+    log(&mut recorder, &mut host, &mut stats);
+    let labels = stats.labels("istio_requests_total");
+    assert!(labels.ends_with("b=.=unknown;.;c=.=none;.;d=.=yes;.;"), "{labels}");
+    assert_eq!(stats.total("opmeter_evaluation_errors_total"), 1);
+}
+
 #[test]
 fn an_entry_applies_to_the_streams_its_condition_holds_for() {
     let config = r#"{"metrics":[
-        {"match":"is slow","dimensions":{"speed":"'slow'","reporter":"'me'"},"tags_to_remove":["source_app"]},
-        {"name":"response_bytes","match":"is slow","drop":true}]}"#;
+        {"match":"is_slow","dimensions":{"speed":"'slow'","reporter":"'me'"},"tags_to_remove":["source_app"]},
+        {"name":"response_bytes","match":"is_slow","drop":true}]}"#;
     for (slow, present, absent) in [
         (true, ["speed=.=slow;.;", "reporter=.=me;.;"], "source_app"),
         (false, ["source_app=.=unknown;.;", "reporter=.=destination;.;"], "speed"),
     ] {
         let (mut host, mut stats) = (ok_request(), Stats::default());
-        host.answers.insert("is slow".into(), vec![u8::from(slow)]);
+        host.answers.insert("is_slow".into(), vec![u8::from(slow)]);
         let mut recorder = recorder(config, &mut host, &mut stats);
         log(&mut recorder, &mut host, &mut stats);
         let labels = stats.labels("istio_requests_total");

@@ -1,31 +1,39 @@
 //! Calls from the host.
 //!
 //! The SDK exports the ABI's callbacks under their own names, so these have names of their own; `opmeter-pack` puts each
-//! in the place of the SDK's. What concerns a root context is handed on to the SDK.
+//! in the place of the SDK's, whose dispatcher then is no part of the module.
 
-use crate::streams;
-
-unsafe extern "C" {
-    fn proxy_on_context_create(context: u32, parent: u32);
-    fn proxy_on_done(context: u32) -> bool;
-    fn proxy_on_log(context: u32);
-    fn proxy_on_delete(context: u32);
-}
+use crate::{root, streams};
 
 /// Go on with the stream.
 const CONTINUE: u32 = 0;
-
+/// Done, or accepted.
+const YES: u32 = 1;
 /// No parent: a root context.
 const NO_PARENT: u32 = 0;
 
 #[unsafe(no_mangle)]
 extern "C" fn opmeter_on_context_create(context: u32, parent: u32) {
     if parent == NO_PARENT {
-        // SAFETY: the SDK's callback, with the arguments the host gave.
-        unsafe { proxy_on_context_create(context, parent) };
+        streams::add_root(context);
     } else {
         streams::add(context, parent);
     }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn opmeter_on_vm_start(_context: u32, _size: u32) -> u32 {
+    YES
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn opmeter_on_configure(context: u32, _size: u32) -> u32 {
+    u32::from(root::on_configure(context))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn opmeter_on_tick(context: u32) {
+    streams::on_tick(context);
 }
 
 #[unsafe(no_mangle)]
@@ -48,26 +56,16 @@ extern "C" fn opmeter_on_new_connection(context: u32) -> u32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn opmeter_on_log(context: u32) {
-    if !streams::on_log(context) {
-        // SAFETY: as above.
-        unsafe { proxy_on_log(context) };
-    }
+    streams::on_log(context);
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn opmeter_on_done(context: u32) -> u32 {
-    if streams::is_stream(context) {
-        return 1;
-    }
-    // SAFETY: as above.
-    u32::from(unsafe { proxy_on_done(context) })
+extern "C" fn opmeter_on_done(_context: u32) -> u32 {
+    streams::on_done();
+    YES
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn opmeter_on_delete(context: u32) {
-    if !streams::remove(context) {
-        streams::remove_root(context);
-        // SAFETY: as above.
-        unsafe { proxy_on_delete(context) };
-    }
+    streams::remove(context);
 }

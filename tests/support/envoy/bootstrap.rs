@@ -3,6 +3,7 @@
 use super::tls::{self, Relay};
 use super::{filter_state, tcp_chain};
 use crate::case::{Case, Fault, Response, Side};
+use crate::engine::Mount;
 use crate::http::INDEX_HEADER;
 use anyhow::{Result, ensure};
 use opmeter_core::metric::standard::HTTP_LABELS;
@@ -20,12 +21,18 @@ pub(crate) const TYPES: &str = "type.googleapis.com/envoy.extensions.filters";
 ///
 /// # Errors
 /// When the case's requests need different clusters of one name.
-pub(super) fn build(case: &Case, upstream: u16, folder: &Path, module: &Path) -> Result<Value> {
+pub(super) fn build(
+    case: &Case,
+    mount: Mount,
+    upstream: u16,
+    folder: &Path,
+    module: &Path,
+) -> Result<Value> {
     filter_state::check(case)?;
     let admin = folder.join("admin");
     let mut listeners = vec![metrics_listener()];
     let mut clusters = vec![static_cluster("admin", &pipe(&admin))];
-    let mut traffic = traffic_listener(case, module);
+    let mut traffic = traffic_listener(case, mount, module);
     if let Some(tls) = &case.downstream_tls {
         let relay = Relay::new(tls, folder, "downstream")?;
         traffic["address"] = pipe(&relay.socket);
@@ -114,20 +121,21 @@ pub(crate) fn stats_tags(dimensions: Vec<String>) -> Value {
     tags.into()
 }
 
-fn traffic_listener(case: &Case, module: &Path) -> Value {
+fn traffic_listener(case: &Case, mount: Mount, module: &Path) -> Value {
     let direction = match case.side {
         Side::Outbound => "OUTBOUND",
         Side::Inbound => "INBOUND",
         Side::Gateway => "UNSPECIFIED",
     };
     if case.is_tcp() {
-        return tcp_chain::listener(case, direction, module);
+        return tcp_chain::listener(case, mount, direction, module);
     }
     let routes: Vec<Value> = (0..case.requests.len()).filter_map(|i| route(case, i)).collect();
     let mut filters: Vec<Value> = filter_state::http_filter(case).into_iter().collect();
-    filters.push(
-        json!({ "name": "opmeter", "typed_config": wasm_filter("http", &case.config, module) }),
-    );
+    if mount == Mount::Filter {
+        let opmeter = wasm_filter("http", &case.config, module);
+        filters.push(json!({ "name": "opmeter", "typed_config": opmeter }));
+    }
     if case.counts_messages() {
         let stats = format!("{TYPES}.http.grpc_stats.v3.FilterConfig");
         filters.push(json!({
@@ -138,14 +146,39 @@ fn traffic_listener(case: &Case, module: &Path) -> Value {
     let fault = json!({ "@type": format!("{TYPES}.http.fault.v3.HTTPFault") });
     filters.push(json!({ "name": "envoy.filters.http.fault", "typed_config": fault }));
     filters.push(router());
-    listener("traffic", direction, &json!(routes), &json!(filters))
+    let mut listener = listener("traffic", direction, &json!(routes), &json!(filters));
+    if mount == Mount::AccessLogger {
+        log_to(&mut listener, &access_logger(&case.config, module), &json!({}));
+    }
+    listener
 }
 
 /// The module as an HTTP filter (`http`) or a network filter (`network`).
 pub(crate) fn wasm_filter(layer: &str, config: &str, module: &Path) -> Value {
+    json!({ "@type": format!("{TYPES}.{layer}.wasm.v3.Wasm"), "config": plugin(config, module) })
+}
+
+/// The module as an access logger.
+pub(crate) fn access_logger(config: &str, module: &Path) -> Value {
     json!({
-        "@type": format!("{TYPES}.{layer}.wasm.v3.Wasm"),
-        "config": {
+        "name": "opmeter",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.wasm.v3.WasmAccessLog",
+            "config": plugin(config, module),
+        },
+    })
+}
+
+/// Lets the last network filter of a listener's first filter chain write an access log.
+pub(crate) fn log_to(listener: &mut Value, logger: &Value, options: &Value) {
+    let filters = listener["filter_chains"][0]["filters"].as_array_mut();
+    let last = filters.and_then(|filters| filters.last_mut()).expect("a filter");
+    last["typed_config"]["access_log"] = json!([logger]);
+    last["typed_config"]["access_log_options"] = options.clone();
+}
+
+fn plugin(config: &str, module: &Path) -> Value {
+    json!({
             "name": "opmeter",
             "root_id": "opmeter",
             "vm_config": {
@@ -156,7 +189,6 @@ pub(crate) fn wasm_filter(layer: &str, config: &str, module: &Path) -> Value {
                 "@type": "type.googleapis.com/google.protobuf.StringValue",
                 "value": config,
             },
-        },
     })
 }
 

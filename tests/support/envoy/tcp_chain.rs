@@ -1,17 +1,20 @@
 //! The filter chain of a case about TCP connections.
 
-use super::bootstrap::{TYPES, socket, wasm_filter};
+use super::bootstrap::{TYPES, access_logger, log_to, socket, wasm_filter};
 use crate::case::Case;
+use crate::engine::Mount;
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// The listener: the module as a network filter before the TCP proxy.
-pub(super) fn listener(case: &Case, direction: &str, module: &Path) -> Value {
+/// The listener: the module as a network filter before the TCP proxy, or as its access logger.
+pub(super) fn listener(case: &Case, mount: Mount, direction: &str, module: &Path) -> Value {
     let mut filters: Vec<Value> = super::filter_state::network_filter(case).into_iter().collect();
-    filters.push(json!({
-        "name": "opmeter",
-        "typed_config": wasm_filter("network", &case.config, module),
-    }));
+    if mount == Mount::Filter {
+        filters.push(json!({
+            "name": "opmeter",
+            "typed_config": wasm_filter("network", &case.config, module),
+        }));
+    }
     filters.push(json!({
         "name": "envoy.filters.network.tcp_proxy",
         "typed_config": {
@@ -20,10 +23,14 @@ pub(super) fn listener(case: &Case, direction: &str, module: &Path) -> Value {
             "cluster": case.cluster.name,
         },
     }));
-    json!({
+    let mut listener = json!({
         "name": "traffic",
         "traffic_direction": direction,
         "address": socket(0),
         "filter_chains": [{ "filters": filters }],
-    })
+    });
+    if mount == Mount::AccessLogger {
+        log_to(&mut listener, &access_logger(&case.config, module), &json!({}));
+    }
+    listener
 }

@@ -1,10 +1,10 @@
 //! The bootstrap of a sidecar.
 
-use super::{Accepts, Certificates, Sidecar, TCP_LISTENER};
+use super::{Accepts, Certificates, Log, Sidecar, TCP_LISTENER};
 use crate::case::Side;
 use crate::envoy::bootstrap::{
-    TYPES, listener, metrics_listener, pipe, router, socket, static_cluster, stats_tags,
-    wasm_filter,
+    TYPES, access_logger, listener, log_to, metrics_listener, pipe, router, socket, static_cluster,
+    stats_tags, wasm_filter,
 };
 use serde_json::{Value, json};
 use std::path::Path;
@@ -37,13 +37,33 @@ fn http_listener(sidecar: &Sidecar, module: &Path) -> Value {
         },
     });
     let opmeter = wasm_filter("http", &sidecar.config, module);
-    let filters = json!([{ "name": "opmeter", "typed_config": opmeter }, stats, router()]);
+    let mut filters = vec![json!({ "name": "opmeter", "typed_config": opmeter }), stats, router()];
+    if !sidecar.filter {
+        filters.remove(0);
+    }
+    let filters = json!(filters);
     let routes = json!([{
         "name": "default",
         "match": { "prefix": "/" },
         "route": { "cluster": "http", "timeout": "0s" },
     }]);
-    accepting(sidecar, listener("entry", direction(sidecar.side), &routes, &filters))
+    let listener = listener("entry", direction(sidecar.side), &routes, &filters);
+    accepting(sidecar, logging(sidecar, module, listener, |log| &log.http_options))
+}
+
+/// Gives a listener the access logger, if there is one.
+fn logging(
+    sidecar: &Sidecar,
+    module: &Path,
+    mut listener: Value,
+    options: impl Fn(&Log) -> &Value,
+) -> Value {
+    if let Some(log) = &sidecar.log {
+        let mut logger = access_logger(&log.config, module);
+        logger["typed_config"]["config"]["vm_config"]["vm_id"] = log.vm_id.as_str().into();
+        log_to(&mut listener, &logger, options(log));
+    }
+    listener
 }
 
 fn tcp_listener(sidecar: &Sidecar, module: &Path) -> Value {
@@ -53,17 +73,20 @@ fn tcp_listener(sidecar: &Sidecar, module: &Path) -> Value {
         "stat_prefix": TCP_LISTENER,
         "cluster": "tcp",
     });
-    let filters = json!([
-        { "name": "opmeter", "typed_config": opmeter },
-        { "name": "envoy.filters.network.tcp_proxy", "typed_config": proxy },
-    ]);
+    let mut filters = vec![
+        json!({ "name": "opmeter", "typed_config": opmeter }),
+        json!({ "name": "envoy.filters.network.tcp_proxy", "typed_config": proxy }),
+    ];
+    if !sidecar.filter {
+        filters.remove(0);
+    }
     let listener = json!({
         "name": TCP_LISTENER,
         "traffic_direction": direction(sidecar.side),
         "address": socket(0),
         "filter_chains": [{ "filters": filters }],
     });
-    accepting(sidecar, listener)
+    accepting(sidecar, logging(sidecar, module, listener, |log| &log.tcp_options))
 }
 
 fn direction(side: Side) -> &'static str {

@@ -59,8 +59,7 @@ fn dispatch(vm: &mut Vm<'_>, name: &str, arguments: &[Val]) -> Answer {
         }
         "proxy_set_property" => {
             let (path, value) = (text(vm, (n(0), n(1)))?, read(vm, (n(2), n(3)))?);
-            vm.data_mut().proxy.set_property(&path, &value);
-            Ok(OK)
+            Ok(vm.data_mut().proxy.set_property(&path, &value).map_or_else(|s| s, |()| OK))
         }
         "proxy_get_header_map_value" => {
             let name = text(vm, (n(1), n(2)))?;

@@ -15,10 +15,14 @@ pub const FAILURE: Failed = Failed(10);
 pub struct Script {
     pub facts: BTreeMap<Fact, Vec<u8>>,
     pub answers: BTreeMap<String, Vec<u8>>,
+    /// Attributes beyond facts, such as `source.address` or `request.headers['a']`, as they are encoded.
+    pub attributes: BTreeMap<String, Vec<u8>>,
     pub refused: Vec<String>,
     pub node: BTreeMap<String, String>,
     /// Whether a timer rather than a stream has the module called: expressions see no stream.
     pub timer: bool,
+    /// Whether the stream is a connection.
+    pub connection: bool,
     /// Whether a list of facts cannot be evaluated.
     pub lists_fail: bool,
     /// Whether attributes cannot be published.
@@ -35,6 +39,9 @@ impl Script {
         if let Some((fact, _)) = TABLE.iter().find(|(_, expression)| *expression == text) {
             return Some(self.facts.get(fact).cloned().unwrap_or_default());
         }
+        if let Some(value) = self.read(text) {
+            return Some(value);
+        }
         let inner = text
             .strip_prefix("string(\n")
             .and_then(|t| t.strip_suffix("\n)"))
@@ -49,13 +56,30 @@ impl Script {
         }
     }
 
+    /// `has(A) ? A : ''` or `has(A) ? '=' + A : ''` of an attribute, perhaps a header.
+    fn read(&self, text: &str) -> Option<Vec<u8>> {
+        let (guard, value) = text.strip_suffix(" : ''")?.split_once(" ? ")?;
+        if !guard.starts_with("has(") && !guard.ends_with(" in request.headers") {
+            return None;
+        }
+        let name = value.strip_prefix("'=' + ");
+        let known = self.attributes.get(name.unwrap_or(value));
+        let mark = if name.is_some() && known.is_some() { "=" } else { "" };
+        Some([mark.as_bytes(), known.map(Vec::as_slice).unwrap_or_default()].concat())
+    }
+
     fn list(&self, text: &str) -> Option<Vec<u8>> {
-        let facts = TABLE.iter().filter(|(_, expression)| text.contains(expression));
-        let values: Vec<Vec<u8>> =
-            facts.map(|(fact, _)| self.facts.get(fact).cloned().unwrap_or_default()).collect();
-        (!self.lists_fail).then(|| encode_list(&values))
+        let unconditional =
+            text.strip_prefix(IS_REQUEST).and_then(|text| text.strip_suffix(" : ''"));
+        let text = unconditional.unwrap_or(text);
+        let elements = text.strip_prefix('[')?.strip_suffix(']')?.split(", ");
+        let values: Option<Vec<Vec<u8>>> = elements.map(|element| self.answer(element)).collect();
+        values.filter(|_| !self.lists_fail).map(|values| encode_list(&values))
     }
 }
+
+/// What asks for facts of requests alone begins with it.
+const IS_REQUEST: &str = "has(request.protocol) ? ";
 
 impl Host for Script {
     fn compile(&mut self, expression: &str) -> Result<ExprId, Refused> {
@@ -72,15 +96,22 @@ impl Host for Script {
             return Err(FAILURE);
         }
         let text = &self.expressions[expression.0 as usize];
-        let value = if text.starts_with('[') { self.list(text) } else { self.answer(text) };
+        let value = match text.strip_prefix("has(request.protocol)") {
+            Some("") => Some(vec![u8::from(!self.connection)]),
+            Some(_) if self.connection => Some(Vec::new()),
+            Some(_) => self.list(text),
+            None if text.starts_with('[') => self.list(text),
+            None => self.answer(text),
+        };
         out.extend(value.ok_or(FAILURE)?);
         Ok(())
     }
 
     fn attribute(&mut self, path: &str, out: &mut Vec<u8>) -> Result<(), Failed> {
         let is_asked = |fact: &Fact| fact.path() == path && !path.starts_with("request\0host");
-        let (_, value) = self.facts.iter().find(|(fact, _)| is_asked(fact)).ok_or(FAILURE)?;
-        out.extend(value);
+        let fact = self.facts.iter().find(|(fact, _)| is_asked(fact)).map(|(_, value)| value);
+        let other = self.attributes.get(&path.replace('\0', "."));
+        out.extend(fact.or(other).ok_or(FAILURE)?);
         Ok(())
     }
 

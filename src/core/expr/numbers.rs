@@ -30,6 +30,10 @@ impl Numbers {
         self.table.insert_unique(hash, (hash, number), |(hash, _)| *hash);
     }
 
+    pub fn clear(&mut self) {
+        self.table.clear();
+    }
+
     /// Bytes held.
     pub fn memory(&self) -> usize {
         self.table.capacity() * 17

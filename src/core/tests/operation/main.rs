@@ -1,6 +1,9 @@
-//! Templates and OpenAPI documents: rules as tables.
+//! Templates, the matcher and OpenAPI documents: rules as tables, and the matcher against naive reference matchers.
 
-use opmeter_core::operation::{Conflict, Template, Tree, openapi};
+mod random;
+
+use opmeter_core::expr::{Expr, Facts, Read, Slot, Slots, Source, Value, Vocabulary, compile};
+use opmeter_core::operation::{Conflict, Found, MatcherBuilder, Template, Tree, openapi};
 use serde_json::json;
 
 #[track_caller]
@@ -172,6 +175,117 @@ fn methods_are_case_sensitive_and_one_method_wins_over_any() {
         tree.insert(Some("GET"), &Template::parse("/{y}").unwrap(), 9),
         Err(Conflict { with: 5 })
     );
+}
+
+/// Facts of a request for conditions.
+struct Request<'r>(&'r Slots, &'r [u8], &'r [u8]);
+
+impl Facts for Request<'_> {
+    fn get(&self, slot: Slot) -> Option<Value<'_>> {
+        let Read { source: Source::Attribute(id), .. } = self.0.read(slot)? else { return None };
+        let end = self.2.iter().position(|b| *b == b'?').unwrap_or(self.2.len());
+        Some(Value::Str(match id.attribute()?.name {
+            "request.method" => self.1,
+            "request.path" => self.2,
+            "request.url_path" => &self.2[..end],
+            "request.host" => b"h",
+            _ => return None,
+        }))
+    }
+}
+
+fn naive(
+    conditions: &[Expr],
+    slots: &Slots,
+    method: &[u8],
+    path: &[u8],
+) -> Result<Option<Found>, ()> {
+    for (at, condition) in conditions.iter().enumerate() {
+        let request = Request(slots, method, path);
+        if condition.program().unwrap().test(&request, &mut Vec::new()).map_err(drop)? {
+            return Ok(Some(Found::Condition(at as u32)));
+        }
+    }
+    Ok(None)
+}
+
+#[track_caller]
+fn check(texts: &[String], requests: &[(String, String)], open: Option<usize>) {
+    let mut slots = Slots::default();
+    let conditions: Vec<Expr> = texts
+        .iter()
+        .map(|text| compile(text, &Vocabulary::default(), &mut slots).unwrap())
+        .collect();
+    let mut builder = MatcherBuilder::default();
+    for condition in &conditions {
+        builder.condition(Some(condition), &slots);
+    }
+    let matcher = builder.build();
+    if let Some(open) = open {
+        assert_eq!(matcher.open().len(), open, "{texts:?}");
+    }
+    for (method, path) in requests {
+        let (method, path) = (method.as_bytes(), path.as_bytes());
+        let request = Request(&slots, method, path);
+        let found = matcher.find(method, path, |number| {
+            let program = conditions[number as usize].program().unwrap();
+            program.test(&request, &mut Vec::new()).map_err(drop)
+        });
+        let expected = naive(&conditions, &slots, method, path);
+        assert_eq!(found, expected, "{texts:?}\n{}", String::from_utf8_lossy(path));
+    }
+}
+
+#[test]
+fn conditions_of_path_and_method_need_no_program() {
+    let texts = [
+        "request.url_path == '/a' && request.method == 'GET'",
+        "request.url_path in ['/a', '/b'] && request.method in ['GET', 'PUT']",
+        "'/c?x' == request.path || request.url_path.endsWith('.js')",
+        "request.url_path.startsWith('/d/') && !request.url_path.contains('/no/')",
+        "request.url_path.matches('^/e/[0-9]+$') || request.method != 'GET' && request.path.matches('z$')",
+        "!(request.method == 'GET' || request.url_path.startsWith('/f'))",
+        "request.method == 'OPTIONS'",
+        "true",
+    ];
+    let texts: Vec<String> = texts.map(Into::into).into();
+    let paths = [
+        "/a", "/b", "/c?x", "/c", "/x.js", "/x.js?a", "/d/1", "/d/no/1", "/e/12", "/e/x", "/z",
+        "/f", "/q?z", "",
+    ];
+    let requests: Vec<_> = ["GET", "PUT", "OPTIONS", "get"]
+        .iter()
+        .flat_map(|method| paths.iter().map(|path| ((*method).into(), (*path).into())))
+        .collect();
+    check(&texts, &requests, Some(0));
+}
+
+#[test]
+fn an_open_condition_keeps_its_place() {
+    let texts = ["request.path == '/a'", "request.host == 'h'", "request.path.startsWith('/')"];
+    let texts: Vec<String> = texts.map(Into::into).into();
+    check(&texts, &[("GET".into(), "/a".into()), ("GET".into(), "/b".into())], Some(1));
+    // Unknown is unknown: nothing after it wins, whatever stands before it does.
+    let texts = ["request.path == '/a'", "request.referer == 'h'", "true"].map(Into::into);
+    check(&texts, &[("GET".into(), "/a".into()), ("GET".into(), "/b".into())], Some(1));
+}
+
+#[test]
+fn conditions_then_operations_then_openapi() {
+    let mut slots = Slots::default();
+    let condition = compile("request.path == '/a/1'", &Vocabulary::default(), &mut slots).unwrap();
+    let mut builder = MatcherBuilder::default();
+    builder.condition(Some(&condition), &slots);
+    builder.operation(Some("GET"), &Template::parse("/a/{x}").unwrap()).unwrap();
+    let document =
+        json!({"openapi": "3.0.3", "paths": {"/a/2": {"get": {}}, "/b/{x}": {"get": {}}}});
+    openapi(&document).unwrap().iter().for_each(|operation| builder.described(operation).unwrap());
+    let matcher = builder.build();
+    let find = |path: &str| matcher.find(b"GET", path.as_bytes(), |_| Err("not open")).unwrap();
+    assert_eq!(find("/a/1"), Some(Found::Condition(0)));
+    assert_eq!(find("/a/2"), Some(Found::Operation(0)));
+    assert_eq!(find("/b/2"), Some(Found::Described(1)));
+    assert_eq!(find("/c"), None);
 }
 
 #[test]

@@ -1,0 +1,159 @@
+//! Entries of an access log: streams that nobody followed, told once, at their end.
+
+use super::health::Errors;
+use super::scratch::Scratch;
+use super::stream::{Kind, Outcome, Stream};
+use super::{Recorder, query, query_with};
+use crate::attribute::{Fact, Facts, Query};
+use crate::config::Phase;
+use crate::metric::standard::Occasion;
+use crate::plan::Plan;
+use crate::port::{ExprId, Host, Sink};
+use hashbrown::HashMap;
+
+/// What is asked about an entry.
+#[derive(Debug)]
+pub(super) struct Entries {
+    /// What attributes of the request phase read; `None` when the facts of the request are enough.
+    early: Option<Query>,
+    request: Query,
+    connection: Query,
+    published: Vec<Published>,
+}
+
+/// An attribute of the request phase, as the filter has published it.
+#[derive(Debug)]
+struct Published {
+    /// Index into [`Plan::attribute_names`].
+    name: usize,
+    expression: ExprId,
+    outcomes: HashMap<Box<[u8]>, Outcome>,
+}
+
+/// Tells requests from connections: even a request that could not be read has a protocol.
+const IS_REQUEST: &str = "has(request.protocol)";
+
+impl Recorder {
+    /// Whether metrics of requests are recorded.
+    pub fn counts_requests(&self) -> bool {
+        self.counts(&[Occasion::Request, Occasion::Messages, Occasion::End])
+    }
+
+    /// Whether metrics of TCP connections are recorded.
+    pub fn counts_connections(&self) -> bool {
+        self.counts(&[Occasion::Connection, Occasion::End])
+    }
+
+    fn counts(&self, occasions: &[Occasion]) -> bool {
+        occasions.iter().any(|occasion| self.plan.records(*occasion))
+    }
+
+    /// An entry is written to an access log. Records the stream if it is over; Envoy 1.40 keeps entries of streams that
+    /// last from modules, so that the only one is the last. `is_counted` is asked for a connection: whether somebody else
+    /// records it.
+    ///
+    /// Nothing can be published for an entry: attributes serve this plan alone.
+    pub fn on_entry(
+        &mut self,
+        is_counted: impl FnOnce() -> bool,
+        host: &mut impl Host,
+        sink: &mut impl Sink,
+    ) {
+        let mut stream = Stream::default();
+        self.scratch.begin(&self.plan, &stream);
+        self.scratch.silent = true;
+        let mut entries = self.entries.take().unwrap_or_else(|| Entries::compile(&self.plan, host));
+        let mut errors = Errors::default();
+        let mut derive =
+            self.plan.derives_on_request() && !entries.read_published(host, &mut self.scratch);
+        if let (true, Some(early)) = (derive, &mut entries.early) {
+            derive = false;
+            let Scratch { facts, ranges, .. } = &mut self.scratch;
+            if early.fetch(host, facts, ranges) {
+                errors.merge(self.derive(Phase::OnRequest, &stream, host));
+            }
+        }
+        stream.kind = entries.fetch(host, &mut self.scratch);
+        if self.is_over() && !(stream.is_connection() && is_counted()) {
+            if derive && !stream.is_connection() {
+                errors.merge(self.derive(Phase::OnRequest, &stream, host));
+            }
+            self.finish(&mut stream, errors, host, sink);
+        }
+        self.entries = Some(entries);
+    }
+
+    fn is_over(&self) -> bool {
+        let facts = Facts::new(&self.scratch.facts, &self.scratch.ranges);
+        facts.int(Fact::Duration).is_some()
+    }
+}
+
+// === impl Entries ===
+
+impl Entries {
+    fn compile(plan: &Plan, host: &mut impl Host) -> Self {
+        let early = !plan.early.slots.is_empty();
+        let early = early.then(|| query(&plan.early, &plan.early_reads, host));
+        let also = [&plan.early.facts[..], &[Fact::Duration]].concat();
+        Self {
+            early: early.map(|query| query.only_if(IS_REQUEST, host)),
+            request: query_with(&plan.request, &also, &plan.reads, host).only_if(IS_REQUEST, host),
+            connection: query_with(&plan.connection, &[Fact::Duration], &plan.reads, host),
+            published: Published::all(plan, host),
+        }
+    }
+
+    fn fetch(&mut self, host: &mut impl Host, scratch: &mut Scratch) -> Kind {
+        if self.request.fetch(host, &mut scratch.facts, &mut scratch.ranges) {
+            return Kind::Request;
+        }
+        self.connection.fetch(host, &mut scratch.facts, &mut scratch.ranges);
+        Kind::Connection
+    }
+
+    /// Takes over what the filter has published; `false` when there is nothing.
+    fn read_published(&self, host: &mut impl Host, scratch: &mut Scratch) -> bool {
+        let mut found = false;
+        for published in &self.published {
+            let start = scratch.buffer.len();
+            let read = host.evaluate(published.expression, &mut scratch.buffer);
+            let value = scratch.buffer.get(start..).unwrap_or_default();
+            if read.is_ok() && !value.is_empty() {
+                found = true;
+                let outcome = published.outcomes.get(value).copied().flatten();
+                if let Some(slot) = scratch.attributes.get_mut(published.name) {
+                    *slot = outcome;
+                }
+            }
+            scratch.buffer.truncate(start);
+        }
+        found
+    }
+}
+
+// === impl Published ===
+
+impl Published {
+    fn all(plan: &Plan, host: &mut impl Host) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        let attributes = plan.attributes.iter().enumerate();
+        for (index, attribute) in attributes.filter(|(_, a)| a.phase == Phase::OnRequest) {
+            let known = all.iter().position(|published| published.name == attribute.name);
+            let place = known.unwrap_or(all.len());
+            if known.is_none() {
+                let Some(name) = plan.attribute_names.get(attribute.name) else { continue };
+                let text =
+                    format!("'wasm.{name}' in filter_state ? filter_state['wasm.{name}'] : ''");
+                let Ok(expression) = host.compile(&text) else { continue };
+                all.push(Self { name: attribute.name, expression, outcomes: HashMap::new() });
+            }
+            if let Some(published) = all.get_mut(place) {
+                for (number, value) in attribute.values().enumerate() {
+                    published.outcomes.entry(value.into()).or_insert(Some((index, number)));
+                }
+            }
+        }
+        all
+    }
+}
