@@ -1,5 +1,6 @@
 //! The compose file and the dashboards against the schemas of those who read them. No containers are started.
 
+use crate::files::Test;
 use anyhow::{Context, Result, bail, ensure};
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
@@ -12,7 +13,7 @@ use support::module::workspace;
 const ROUND_TRIP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/stack/grafana.py");
 
 pub fn trials() -> Vec<Trial> {
-    let tests: [(&str, fn() -> Result<()>); 6] = [
+    let tests: [(&str, Test); 6] = [
         ("compose::file_fits_the_schema", schema),
         ("compose::services_are_pinned_and_watched", services),
         ("compose::mounted_files_are_there", mounts),
@@ -89,8 +90,10 @@ fn services() -> Result<()> {
         ensure!(service["healthcheck"]["test"].is_array(), "{name} is not watched");
     }
     let envoy = std::fs::read_to_string(workspace().join("make/envoy-path.sh"))?;
-    let version =
-        envoy.lines().find_map(|line| line.strip_prefix("version=")).context("version")?;
+    let version = envoy
+        .lines()
+        .find_map(|line| line.strip_prefix("version=${ENVOY_VERSION:-")?.strip_suffix('}'))
+        .context("no version of Envoy")?;
     for name in ["client-sidecar", "server-sidecar", "ratings"] {
         let image = services[name]["image"].as_str();
         ensure!(image == Some(&format!("envoyproxy/envoy:v{version}")), "{name}: {image:?}");

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use support::module::workspace;
 use support::prometheus::{binary, promtool};
 
-type Test = fn() -> Result<()>;
+/// A test without the running stack.
+pub type Test = fn() -> Result<()>;
 
 pub fn trials() -> Vec<Trial> {
     let tests: [(&str, Test); 4] = [

@@ -1,5 +1,6 @@
 //! Manifests against the operator's own types: nothing is missing, nothing is unknown, nothing is of another kind.
 
+use crate::files::Test;
 use crate::mesh::configuration;
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Service;
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 use support::module::workspace;
 
 pub fn trials() -> Vec<Trial> {
-    let tests: [(&str, fn() -> Result<()>); 4] = [
+    let tests: [(&str, Test); 4] = [
         ("resources_have_the_operators_types", resources),
         ("monitors_keep_what_the_plain_scrape_keeps", relabelling),
         ("chart_values_fit_the_operators_types", values),

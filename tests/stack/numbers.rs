@@ -153,10 +153,16 @@ async fn quantiles(stack: Arc<Stack>) -> Result<()> {
             ensure!(low <= found && found <= high, "{found} outside {low}..{high}: {expr}");
         }
     }
-    // Three of five reads take longer than 10 ms, which is what the objective counts as missed.
+    // Three of five reads take longer than the 10 ms of the objective, and no more than take so long for the client.
     let missed = r#"operation:slo_read_misses:ratio_rate5m{request_operation="get_items"}"#;
     let found = stack.prometheus.one_at(missed, stack.end).await?;
-    ensure!((0.58..=0.85).contains(&found), "{found} of the reads missed");
+    let late = stack.reads.iter().filter(|read| **read > Duration::from_millis(10)).count();
+    #[expect(clippy::cast_precision_loss, reason = "some hundreds")]
+    let most = late as f64 / stack.reads.len() as f64;
+    ensure!(
+        0.6 - SHARE_ERROR <= found && found <= most + SHARE_ERROR,
+        "{found} of the reads missed, and {most} for the clients"
+    );
     Ok(())
 }
 
