@@ -228,7 +228,8 @@ impl Panel {
             Kind::Heatmap => json!({
                 "calculate": false,
                 "cellGap": 1,
-                "color": { "mode": "scheme", "scheme": "Oranges", "steps": 64, "exponent": 0.5, "fill": "dark-orange", "scale": "exponential", "reverse": false },
+                "color": { "mode": "scheme", "scheme": "Oranges", "steps": 64, "exponent": 0.5, "fill": "dark-orange",
+                    "scale": "exponential", "reverse": false },
                 "yAxis": { "unit": self.unit.grafana(), "axisPlacement": "left" },
                 "rowsFrame": { "layout": "auto" },
                 "legend": { "show": true },

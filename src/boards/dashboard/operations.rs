@@ -3,7 +3,8 @@
 use super::{Dashboard, Kind, Panel, Row, Unit, Values, Variable};
 
 /// Series that the drop-downs leave.
-const PICKED: &str = r#"reporter=~"$reporter", destination_service_namespace=~"$namespace", destination_service_name=~"$service", request_operation=~"$operation""#;
+const PICKED: &str = "reporter=~\"$reporter\", destination_service_namespace=~\"$namespace\", \
+    destination_service_name=~\"$service\", request_operation=~\"$operation\"";
 /// No server error; the same as in the recording rules.
 const GOOD: &str = r#"response_code!~"5..|0", grpc_response_status!~"2|4|12|13|14|15""#;
 
@@ -178,7 +179,8 @@ fn objective() -> Vec<Panel> {
             "Budget left of three days",
             "1 is all of it, 0 none; below 0 the objective is missed.",
         )
-        .ask("left", format!("1 - max by (destination_service, request_operation) (operation:slo_read_misses:ratio_rate3d{{{picked}}}) / 0.01")),
+        .ask("left", format!("1 - max by (destination_service, request_operation) \
+                 (operation:slo_read_misses:ratio_rate3d{{{picked}}}) / 0.01")),
     ]
 }
 

@@ -91,7 +91,8 @@ fn cost() -> Vec<Panel> {
     let mean = |reporter: &str| {
         let sum = |part: &str| {
             format!(
-                "sum by (source_workload, destination_workload) (rate(istio_request_duration_milliseconds_{part}{{reporter=\"{reporter}\", request_protocol!=\"grpc\"}}[$__rate_interval]))"
+                "sum by (source_workload, destination_workload) \
+                 (rate(istio_request_duration_milliseconds_{part}{{reporter=\"{reporter}\", request_protocol!=\"grpc\"}}[$__rate_interval]))"
             )
         };
         format!("{} / ({} > 0)", sum("sum"), sum("count"))

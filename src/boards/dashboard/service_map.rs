@@ -3,7 +3,8 @@
 use super::{Dashboard, Kind, Panel, Row, Unit, Values, Variable};
 
 /// What others call on the workload, as its own sidecar tells.
-const INCOMING: &str = r#"reporter=~"destination|waypoint", destination_workload_namespace=~"$namespace", destination_workload=~"$workload""#;
+const INCOMING: &str = "reporter=~\"destination|waypoint\", \
+    destination_workload_namespace=~\"$namespace\", destination_workload=~\"$workload\"";
 /// What the workload calls, as its own sidecar tells.
 const OUTGOING: &str =
     r#"reporter="source", source_workload_namespace=~"$namespace", source_workload=~"$workload""#;
@@ -103,7 +104,8 @@ fn incoming() -> Vec<Panel> {
         .ask(
             "{{source_workload}}",
             format!(
-                "histogram_quantile(0.9, sum by (source_workload, le) (rate(istio_request_duration_milliseconds_bucket{{{INCOMING}}}[$__rate_interval])))"
+                "histogram_quantile(0.9, sum by (source_workload, le) \
+                 (rate(istio_request_duration_milliseconds_bucket{{{INCOMING}}}[$__rate_interval])))"
             ),
         ),
         Panel::new(
@@ -164,7 +166,8 @@ fn outgoing() -> Vec<Panel> {
         .ask(
             "{{destination_service_name}}",
             format!(
-                "histogram_quantile(0.9, sum by (destination_service_name, le) (rate(istio_request_duration_milliseconds_bucket{{{OUTGOING}}}[$__rate_interval])))"
+                "histogram_quantile(0.9, sum by (destination_service_name, le) \
+                 (rate(istio_request_duration_milliseconds_bucket{{{OUTGOING}}}[$__rate_interval])))"
             ),
         ),
     ]

@@ -188,7 +188,8 @@ impl Demo<'_> {
             (
                 "p90",
                 &format!(
-                    "histogram_quantile(0.9, sum by ({edge}, le) (rate(istio_request_duration_milliseconds_bucket{{reporter=\"destination\"}}[{range}])))"
+                    "histogram_quantile(0.9, sum by ({edge}, le) \
+                     (rate(istio_request_duration_milliseconds_bucket{{reporter=\"destination\"}}[{range}])))"
                 ),
             ),
             ("mutual TLS", &rate(edge, ", connection_security_policy=\"mutual_tls\"")),
@@ -217,7 +218,8 @@ impl Demo<'_> {
         };
         let quantile = |q: &str| {
             format!(
-                "histogram_quantile({q}, sum by (request_operation, le) (istio_request_duration_milliseconds_bucket{{reporter=\"destination\"}}))"
+                "histogram_quantile({q}, sum by (request_operation, le) \
+                 (istio_request_duration_milliseconds_bucket{{reporter=\"destination\"}}))"
             )
         };
         let queries = named(&[
