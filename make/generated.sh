@@ -3,4 +3,4 @@
 . "${0%/*}/lib.sh"
 
 need_cargo
-exec cargo run -q -p opmeter -- generate
+exec cargo run -q -p opmeter -- files

@@ -1,25 +1,45 @@
-//! `opmeter generate`: writes the checked-in files that come from code.
+//! What is made from the definition of the command line itself: shell completions and manual pages.
 
 use std::fs;
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
 
-use crate::args::GenerateArgs;
+use crate::args::Cli;
 
-/// Writes every file below the root and says which changed.
-pub fn write(args: &GenerateArgs) -> Result<ExitCode> {
-    for (name, text) in opmeter_boards::files::all()? {
-        let path = args.root.join(&name);
-        if fs::read_to_string(&path).is_ok_and(|old| old == text) {
-            continue;
-        }
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)
-                .with_context(|| format!("cannot make {}", folder.display()))?;
-        }
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-        println!("wrote {name}");
-    }
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// Arguments of `man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Folder for opmeter.1 and one page per command; made when it is not there
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+}
+
+/// Prints the completion script.
+pub fn completions(args: &CompletionsArgs) -> Result<ExitCode> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "opmeter", &mut script);
+    io::stdout().write_all(&script).context("cannot write to standard output")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the manual pages.
+pub fn man(args: &ManArgs) -> Result<ExitCode> {
+    let folder = &args.folder;
+    let problem = || format!("cannot write to {}", folder.display());
+    fs::create_dir_all(folder).with_context(problem)?;
+    clap_mangen::generate_to(Cli::command(), folder).with_context(problem)?;
     Ok(ExitCode::SUCCESS)
 }

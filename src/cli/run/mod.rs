@@ -5,12 +5,12 @@
 mod bootstrap;
 mod certificates;
 mod demo;
-mod http;
-mod interrupt;
+pub mod http;
+pub mod interrupt;
 mod places;
 mod prometheus;
 mod proxy;
-mod quantile;
+pub mod quantile;
 mod report;
 mod scrape;
 mod traffic;

@@ -205,7 +205,12 @@ fn describe(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(flag) => flag.to_string(),
-        Value::Number(number) => format!("the number {number}"),
+        Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(number), _) => format!("the number {number}"),
+            (None, Some(number)) => format!("the number {number}"),
+            // To print one would take 2 KB of the module.
+            (None, None) => "a number that is not whole".to_owned(),
+        },
         Value::String(text) => format!("the string \"{}\"", shorten(text)),
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "an object".to_owned(),

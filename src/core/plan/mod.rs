@@ -3,6 +3,8 @@
 mod attribute;
 mod compile;
 mod exchange;
+mod explain;
+mod families;
 mod layout;
 mod needs;
 mod reads;
@@ -10,6 +12,8 @@ mod reads;
 pub(crate) use attribute::AttributePlan;
 pub use compile::compile;
 pub(crate) use exchange::ExchangePlan;
+pub use explain::{Explained, Place, explain};
+pub use families::Family;
 pub(crate) use needs::Needs;
 pub(crate) use reads::{Reads, Values};
 
@@ -38,6 +42,8 @@ pub struct Plan {
     pub(crate) early: Needs,
     /// What metrics of requests, and attributes at their end, are made of.
     pub(crate) request: Needs,
+    /// The facts among them by reporter: destination, then source; or a waypoint alone.
+    pub(crate) request_facts: Vec<Vec<Fact>>,
     /// What metrics of connections are made of.
     pub(crate) connection: Needs,
     /// What metrics about messages are made of: a part of those of requests.
@@ -158,6 +164,14 @@ impl Plan {
         !self.no_host_fallback
             && self.messages.facts.contains(&Fact::Host)
             && self.reports_early(Occasion::Messages)
+    }
+
+    /// Everything that is fetched of streams.
+    pub(crate) fn all_facts(&self) -> Vec<Fact> {
+        let of_metrics = [&self.early, &self.request].map(|needs| needs.facts.as_slice());
+        let of_exchange: &[Fact] =
+            if self.exchange.is_some() { ExchangePlan::OF_CLUSTER } else { &[] };
+        [&of_metrics[..], &[of_exchange]].concat().concat()
     }
 
     /// How often streams that last are reported, in milliseconds; 0 for never.

@@ -4,8 +4,8 @@ use super::reads::Reads;
 use super::{Group, Source};
 use crate::attribute::Fact;
 use crate::expr::{Bound, Side, Slot};
-use crate::metric::Label;
 use crate::metric::standard::{Measure, Occasion, Quantity};
+use crate::metric::{Label, Reporter};
 
 /// What is fetched and evaluated together.
 #[derive(Debug, Default)]
@@ -50,12 +50,12 @@ impl Needs {
 // === impl Compiled ===
 
 impl Compiled<'_> {
-    /// The needs of the groups recorded on `occasions`, whoever reports.
-    pub fn needs(&self, occasions: &[Occasion]) -> Needs {
+    /// The needs of the groups recorded on `occasions` by any of `reporters`.
+    pub fn needs(&self, occasions: &[Occasion], reporters: &[Reporter]) -> Needs {
         let mut needs = Needs::default();
         for group in self.groups.iter().filter(|group| occasions.contains(&group.occasion)) {
             for (_, source) in &group.labels {
-                self.source(source, &mut needs);
+                self.source(source, reporters, &mut needs);
             }
             for metric in &group.metrics {
                 self.measure(metric.measure, &mut needs);
@@ -66,15 +66,18 @@ impl Compiled<'_> {
         needs
     }
 
-    fn source(&self, source: &Source, needs: &mut Needs) {
+    fn source(&self, source: &Source, reporters: &[Reporter], needs: &mut Needs) {
         match source {
             Source::Nothing => {}
-            Source::Standard(label) => needs.facts.extend_from_slice(of_label(*label)),
+            Source::Standard(label) => {
+                let facts = reporters.iter().flat_map(|reporter| of_label(*label, *reporter));
+                facts.for_each(|facts| needs.facts.extend_from_slice(facts));
+            }
             Source::Expression(index) => self.expression(*index, needs),
             Source::When(condition, sources) => {
                 self.condition(*condition, needs);
-                self.source(&sources.0, needs);
-                self.source(&sources.1, needs);
+                self.source(&sources.0, reporters, needs);
+                self.source(&sources.1, reporters, needs);
             }
         }
     }
@@ -133,62 +136,56 @@ pub(super) fn of_peer(side: Side) -> &'static [Fact] {
     }
 }
 
-fn of_label(label: Label) -> &'static [Fact] {
+/// What a label is made of, from a reporter's point of view; see [`crate::metric::Labels`].
+fn of_label(label: Label, reporter: Reporter) -> &'static [&'static [Fact]] {
+    let (source, destination) = match reporter {
+        Reporter::Source => (false, true),
+        Reporter::Destination => (true, false),
+        Reporter::Waypoint => (true, true),
+    };
     match label {
-        Label::Reporter => &[],
         Label::SourceWorkload
         | Label::SourceCanonicalService
         | Label::SourceCanonicalRevision
         | Label::SourceApp
         | Label::SourceVersion
-        | Label::SourceCluster => DOWNSTREAM,
-        Label::SourceWorkloadNamespace => &[
-            Fact::DownstreamPeer,
-            Fact::PeerPrincipal,
-            Fact::LocalPrincipal,
-            Fact::DownstreamPeerSan,
-            Fact::DownstreamLocalSan,
-        ],
-        Label::SourcePrincipal => &[
-            Fact::UpstreamLocalSan,
-            Fact::PeerPrincipal,
-            Fact::LocalPrincipal,
-            Fact::DownstreamPeerSan,
-        ],
+        | Label::SourceCluster
+            if source =>
+        {
+            &[DOWNSTREAM]
+        }
+        Label::SourceWorkloadNamespace if source => &[DOWNSTREAM, PRINCIPALS],
+        Label::SourcePrincipal if source => &[PRINCIPALS],
+        Label::SourcePrincipal => &[&[Fact::UpstreamLocalSan]],
         Label::DestinationWorkload
         | Label::DestinationCanonicalService
         | Label::DestinationCanonicalRevision
         | Label::DestinationApp
         | Label::DestinationVersion
-        | Label::DestinationCluster => UPSTREAM,
-        Label::DestinationWorkloadNamespace => {
-            &[Fact::UpstreamPeerSan, Fact::UpstreamPeer, Fact::EndpointWorkload]
+        | Label::DestinationCluster
+            if destination =>
+        {
+            &[UPSTREAM]
         }
-        Label::DestinationPrincipal => &[
-            Fact::UpstreamPeerSan,
-            Fact::UpstreamPeer,
-            Fact::EndpointWorkload,
-            Fact::PeerPrincipal,
-            Fact::LocalPrincipal,
-            Fact::DownstreamLocalSan,
-        ],
-        Label::DestinationService | Label::DestinationServiceName => {
-            &[Fact::Host, Fact::RouteName, Fact::ClusterName, Fact::ClusterService]
+        Label::DestinationWorkloadNamespace | Label::DestinationPrincipal if destination => {
+            &[&[Fact::UpstreamPeerSan], UPSTREAM]
         }
-        Label::DestinationServiceNamespace => &[
-            Fact::RouteName,
-            Fact::ClusterName,
-            Fact::ClusterService,
-            Fact::UpstreamPeer,
-            Fact::EndpointWorkload,
-        ],
-        Label::RequestProtocol => &[Fact::ContentType],
-        Label::ResponseCode => &[Fact::ResponseCode],
-        Label::GrpcResponseStatus => &[Fact::ContentType, Fact::GrpcStatus],
-        Label::ResponseFlags => &[Fact::ResponseFlags],
-        Label::ConnectionSecurityPolicy => PRINCIPALS,
+        Label::DestinationPrincipal => &[PRINCIPALS],
+        Label::DestinationService | Label::DestinationServiceName => SERVICE,
+        Label::DestinationServiceNamespace if destination => {
+            &[&[Fact::RouteName, Fact::ClusterName, Fact::ClusterService], UPSTREAM]
+        }
+        Label::RequestProtocol => &[&[Fact::ContentType]],
+        Label::ResponseCode => &[&[Fact::ResponseCode]],
+        Label::GrpcResponseStatus => &[&[Fact::ContentType, Fact::GrpcStatus]],
+        Label::ResponseFlags => &[&[Fact::ResponseFlags]],
+        Label::ConnectionSecurityPolicy if source => &[PRINCIPALS],
+        _ => &[],
     }
 }
+
+const SERVICE: &[&[Fact]] =
+    &[&[Fact::Host, Fact::RouteName, Fact::ClusterName, Fact::ClusterService]];
 
 /// Facts that only requests have.
 fn is_of_request(fact: Fact) -> bool {
