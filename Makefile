@@ -1,18 +1,24 @@
 # opmeter: per-operation Istio metrics for any Envoy. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build envoy-path test test-versions check unit wasm-test bench bench-core memory manifests deny clean
+.PHONY: help run demo-report generated build envoy-path test test-versions check unit wasm-test bench bench-core memory manifests deny clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "Variables: ENVOY=/path/to/envoy uses your own Envoy. For run: ONCE=1 ends after the report, ROUNDS=10,"
-	@echo "MTLS=1 puts mutual TLS between the two sidecars;"
+	@echo "MTLS=1 puts mutual TLS between the two sidecars, PROMETHEUS=1 (or its path) lets a Prometheus scrape them;"
 	@echo "bench: FULL=1 for all there is, ARGS='--only profile' for a part (ARGS=--help lists them);"
-	@echo "CLIENT_ and SERVER_ with ADDRESS, PORT, STATS_PORT, ADMIN_PORT, HEALTH_PORT, and UPSTREAM_PORT move what listens."
+	@echo "CLIENT_ and SERVER_ with ADDRESS, PORT, STATS_PORT, ADMIN_PORT, HEALTH_PORT, and UPSTREAM_PORT, PROMETHEUS_PORT move what listens."
 
 run: build ## Build all, start two Envoys with the module, send traffic, show the metrics
 	@make/run.sh
+
+demo-report: build ## Run with Prometheus and write a page about it: target/demo-report.html (REPORT=, PICTURES=DIR)
+	@make/demo-report.sh
+
+generated: ## Write the checked-in files that come from code: rules, dashboards
+	@make/generated.sh
 
 build: ## Build the module, dist/opmeter.wasm
 	@make/build.sh

@@ -64,3 +64,31 @@ install_from_pypi() {
     fi
     : >"$3/.complete"
 }
+
+# download_from_debian PACKAGE FOLDER INSTEAD: unpacks a package, once, without installing it.
+download_from_debian() {
+    if [ -e "$2/.complete" ]; then
+        return
+    fi
+    have apt-get && have dpkg-deb ||
+        fail "$1 comes from Debian's package $1, and there is no apt-get here; $3"
+    say "getting Debian's package $1 into $2"
+    rm -rf "$2"
+    mkdir -p "$2"
+    log=$PWD/$2/install.log
+    if ! fetch_from_debian "$1" "$2" >"$log" 2>&1; then
+        fail "Debian's package $1 could not be had ($log says why); is the network there, and has apt-get update run? Or $3"
+    fi
+    : >"$2/.complete"
+}
+
+fetch_from_debian() {
+    (
+        cd "$2" || exit
+        if ! apt-get download "$1"; then
+            # A fresh machine has no package lists; only root may fetch them.
+            [ "$(id -u)" = 0 ] && apt-get update && apt-get download "$1" || exit
+        fi
+        dpkg-deb -x ./*.deb . && rm -f ./*.deb
+    )
+}

@@ -70,6 +70,9 @@ pub enum Command {
     /// Write the manual pages
     #[command(after_help = examples::MAN)]
     Man(ManArgs),
+    /// Write the files of the repository that come from code, such as rules and dashboards
+    #[command(hide = true)]
+    Files(FilesArgs),
     /// Replace this process by a program that ends with its parent
     #[command(hide = true)]
     Guard(GuardArgs),
@@ -92,6 +95,18 @@ pub struct RunArgs {
     /// Mutual TLS between the two sidecars, with certificates made for this run
     #[arg(long, env = "MTLS", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     pub mtls: bool,
+    /// A Prometheus to scrape both sidecars with (`make run PROMETHEUS=1` gets Debian's)
+    #[arg(long, value_name = "PATH", env = "PROMETHEUS")]
+    pub prometheus: Option<PathBuf>,
+    /// Prometheus' configuration; its rule files lie beside it
+    #[arg(long, value_name = "FILE", default_value = "envoy/prometheus/prometheus.yaml")]
+    pub prometheus_config: PathBuf,
+    /// Write a page about the run there (needs a Prometheus)
+    #[arg(long, value_name = "FILE", env = "REPORT", requires = "prometheus")]
+    pub report: Option<PathBuf>,
+    /// Write pictures of the dashboards there, as SVG (needs a Prometheus)
+    #[arg(long, value_name = "DIR", env = "PICTURES", requires = "prometheus")]
+    pub pictures: Option<PathBuf>,
     /// How many times to send the mix of 20 requests
     #[arg(long, env = "ROUNDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rounds: u32,
@@ -137,6 +152,16 @@ pub struct AddressArgs {
     /// The sample application behind the server sidecar
     #[arg(long, value_name = "PORT", env, default_value_t = 9080)]
     pub upstream_port: u16,
+    /// Prometheus, on the client's address
+    #[arg(long, value_name = "PORT", env, default_value_t = 9090)]
+    pub prometheus_port: u16,
+}
+
+#[derive(Debug, Args)]
+pub struct FilesArgs {
+    /// The repository's root
+    #[arg(default_value = ".")]
+    pub root: PathBuf,
 }
 
 #[derive(Debug, Args)]

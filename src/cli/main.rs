@@ -11,6 +11,7 @@ mod documents;
 mod examples;
 mod explain;
 mod expression;
+mod files;
 mod finding;
 mod generate;
 mod guard;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),
+        Command::Files(args) => files::write(&args),
         Command::Guard(args) => guard::exec(&args),
     };
     outcome.unwrap_or_else(|error| {

@@ -18,7 +18,7 @@ use tokio::task::AbortHandle;
 pub const INDEX_HEADER: &str = "x-request-index";
 
 /// Longest wait for a response.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How long a client waits before it goes away: the upstream has the request by then.
 const ABORT_AFTER: Duration = Duration::from_millis(60);

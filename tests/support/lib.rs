@@ -26,6 +26,7 @@ pub mod model;
 pub mod module;
 pub mod native_host;
 pub mod otlp;
+pub mod prometheus;
 pub mod scrape;
 pub mod second_reader;
 pub mod series;

@@ -4,9 +4,11 @@
 
 mod bootstrap;
 mod certificates;
+mod demo;
 pub mod http;
 pub mod interrupt;
 mod places;
+mod prometheus;
 mod proxy;
 pub mod quantile;
 mod report;
@@ -24,9 +26,12 @@ use tokio::time::sleep;
 
 use crate::args::RunArgs;
 use bootstrap::Bootstrap;
+use demo::Demo;
 use http::Http;
 use interrupt::Interrupt;
+use opmeter_boards::draw::Span;
 use places::Places;
+use prometheus::Prometheus;
 use proxy::Proxy;
 use scrape::{Scrape, stats_url};
 
@@ -59,14 +64,29 @@ struct Mesh {
     http: Http,
     client: Proxy,
     server: Proxy,
+    prometheus: Option<Prometheus>,
     /// Holds bootstraps, certificates and logs; removed at the end.
     _folder: tempfile::TempDir,
 }
 
 async fn demonstrate(args: &RunArgs) -> Result<Mesh> {
     let mesh = Mesh::start(args).await?;
+    let start = demo::now()?;
     traffic::send(&mesh.http, mesh.places.client.traffic, args.rounds).await?;
-    mesh.report(args.rounds * traffic::round_size()).await?;
+    let span = Span { start, end: demo::now()? };
+    let sent = args.rounds * traffic::round_size();
+    mesh.report(sent).await?;
+    if let Some(prometheus) = &mesh.prometheus {
+        let demo = Demo { http: &mesh.http, prometheus, span, sent, mtls: args.mtls };
+        if let Some(file) = &args.report {
+            demo.write_page(file).await?;
+            println!("\nA page about this run: {}", file.display());
+        }
+        if let Some(folder) = &args.pictures {
+            demo.write_pictures(folder).await?;
+            println!("Pictures of the dashboards: {}", folder.display());
+        }
+    }
     Ok(mesh)
 }
 
@@ -76,7 +96,8 @@ impl Mesh {
     async fn start(args: &RunArgs) -> Result<Self> {
         let envoy = existing(&args.envoy, "Envoy", "give its path with ENVOY=...")?;
         let module = existing(&args.module, "module", "build it with `make build`")?;
-        let places = Places::new(&args.addresses);
+        let prometheus = args.prometheus.as_deref().map(program_of_prometheus).transpose()?;
+        let places = Places::new(&args.addresses, prometheus.is_some());
         let mut bootstraps = [
             bootstrap::client(&args.bootstraps, &places, &module)?,
             bootstrap::server(&args.bootstraps, &places, &module)?,
@@ -97,7 +118,18 @@ impl Mesh {
         let mut server = Proxy::start(&envoy, "server sidecar", &server, places.server.admin)?;
         let mut client = Proxy::start(&envoy, "client sidecar", &client, places.client.admin)?;
         tokio::try_join!(server.wait_ready(&http), client.wait_ready(&http))?;
-        Ok(Self { places, http, client, server, _folder: folder })
+        let prometheus = match prometheus.zip(places.prometheus) {
+            Some((program, address)) => {
+                let config = &args.prometheus_config;
+                let mut prometheus =
+                    Prometheus::start(&program, config, folder.path(), &places, address)?;
+                prometheus.process().wait_ready(&http).await?;
+                prometheus.wait_scraping(&http).await?;
+                Some(prometheus)
+            }
+            None => None,
+        };
+        Ok(Self { places, http, client, server, prometheus, _folder: folder })
     }
 
     /// Prints the report; an error when a proxy did not count exactly the requests sent.
@@ -125,6 +157,10 @@ impl Mesh {
                 proxy.name()
             );
         }
+        if let Some(prometheus) = &self.prometheus {
+            prometheus.wait_for(&self.http, sent).await?;
+            println!("\nPrometheus:{}", prometheus.tell(&self.http).await?);
+        }
         Ok(())
     }
 
@@ -150,8 +186,12 @@ impl Mesh {
                 () = interrupt.received() => {}
                 ended = self.client.ended() => return ended,
                 ended = self.server.ended() => return ended,
+                ended = ended(self.prometheus.as_mut()) => return ended,
             }
             eprintln!("\nstopping");
+        }
+        if let Some(prometheus) = self.prometheus {
+            prometheus.stop().await?;
         }
         tokio::try_join!(self.client.stop(), self.server.stop())?;
         Ok(())
@@ -171,6 +211,9 @@ impl Mesh {
             client.health, server.health
         );
         println!("  Envoy's admin    http://{} http://{}", client.admin, server.admin);
+        if let Some(prometheus) = &self.prometheus {
+            println!("  Prometheus       {}", prometheus.url());
+        }
     }
 }
 
@@ -178,6 +221,22 @@ fn is_complete(scrape: &Scrape, sent: u32) -> bool {
     [report::REQUESTS, report::DURATION_COUNT]
         .iter()
         .all(|name| scrape.total(name) >= f64::from(sent))
+}
+
+/// Returns when there is one and it ends.
+async fn ended(prometheus: Option<&mut Prometheus>) -> Result<()> {
+    match prometheus {
+        Some(prometheus) => prometheus.process().ended().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn program_of_prometheus(path: &Path) -> Result<PathBuf> {
+    existing(
+        path,
+        "Prometheus",
+        "PROMETHEUS=1 gets Debian's, PROMETHEUS=/path/to/prometheus uses your own",
+    )
 }
 
 fn existing(path: &Path, what: &str, remedy: &str) -> Result<PathBuf> {

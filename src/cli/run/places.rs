@@ -22,12 +22,15 @@ pub struct Places {
     pub client: Sidecar,
     pub server: Sidecar,
     pub upstream: SocketAddr,
+    /// Only with a Prometheus.
+    pub prometheus: Option<SocketAddr>,
 }
 
 // === impl Places ===
 
 impl Places {
-    pub fn new(args: &AddressArgs) -> Self {
+    /// `prometheus` tells whether there is one.
+    pub fn new(args: &AddressArgs, prometheus: bool) -> Self {
         let client = |port| SocketAddr::new(args.client_address, port);
         let server = |port| SocketAddr::new(args.server_address, port);
         Self {
@@ -44,12 +47,13 @@ impl Places {
                 health: server(args.server_health_port),
             },
             upstream: server(args.upstream_port),
+            prometheus: prometheus.then(|| client(args.prometheus_port)),
         }
     }
 
     /// Each address with the variable that moves it.
-    fn all(&self) -> [(SocketAddr, &'static str); 9] {
-        [
+    fn all(&self) -> Vec<(SocketAddr, &'static str)> {
+        let mut all = vec![
             (self.client.traffic, "CLIENT_PORT"),
             (self.client.stats, "CLIENT_STATS_PORT"),
             (self.client.admin, "CLIENT_ADMIN_PORT"),
@@ -59,7 +63,9 @@ impl Places {
             (self.server.admin, "SERVER_ADMIN_PORT"),
             (self.server.health, "SERVER_HEALTH_PORT"),
             (self.upstream, "UPSTREAM_PORT"),
-        ]
+        ];
+        all.extend(self.prometheus.map(|address| (address, "PROMETHEUS_PORT")));
+        all
     }
 
     /// Fails on the first address that is given twice or that something else listens on.
@@ -81,6 +87,7 @@ impl Places {
 fn refusal(address: SocketAddr, variable: &str, kind: ErrorKind) -> String {
     let (ip, port) = (address.ip(), address.port());
     let owner = variable.split('_').next().unwrap_or_default().replace("UPSTREAM", "SERVER");
+    let owner = owner.replace("PROMETHEUS", "CLIENT");
     match kind {
         ErrorKind::AddrInUse => {
             format!("port {port} on {ip} is taken; move it with {variable}=...")
@@ -105,7 +112,7 @@ mod tests {
     fn places(extra: &[&str]) -> Places {
         let command = ["opmeter", "run", "--envoy", "envoy"];
         match Cli::try_parse_from(command.iter().chain(extra)).unwrap().command {
-            Command::Run(args) => Places::new(&args.addresses),
+            Command::Run(args) => Places::new(&args.addresses, args.prometheus.is_some()),
             _ => unreachable!(),
         }
     }

@@ -1,4 +1,4 @@
-//! One Envoy process.
+//! One process of the mesh: an Envoy, or the Prometheus beside it.
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -17,13 +17,14 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 const TAIL_LINES: usize = 15;
 
-/// A running Envoy. Dropping it kills the process.
+/// A running process. Dropping it kills it.
 #[derive(Debug)]
 pub struct Proxy {
     name: &'static str,
     child: Child,
     log: PathBuf,
-    admin: SocketAddr,
+    /// Answers with success once it can be used.
+    ready: String,
 }
 
 impl Proxy {
@@ -34,28 +35,57 @@ impl Proxy {
         bootstrap: &Path,
         admin: SocketAddr,
     ) -> Result<Self> {
-        let log = bootstrap.with_extension("log");
-        let output =
-            File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-        let child = guarded(envoy)?
+        let mut command = guarded(envoy)?;
+        command
             .arg("--config-path")
             .arg(bootstrap)
             // No shared memory and no base id: any number of proxies, nothing left behind.
             .args(["--disable-hot-restart", "--concurrency", "2", "--log-level", "warning"])
-            .args(["--component-log-level", "wasm:info"])
+            .args(["--component-log-level", "wasm:info"]);
+        let log = bootstrap.with_extension("log");
+        Self::spawn(command, name, log, format!("http://{admin}/ready"))
+            .with_context(|| format!("cannot start {}", envoy.display()))
+    }
+
+    /// Starts `prometheus` with a configuration; its data and its log go into `folder`.
+    pub fn prometheus(
+        prometheus: &Path,
+        config: &Path,
+        folder: &Path,
+        listen: SocketAddr,
+    ) -> Result<Self> {
+        let flag = |name: &str, value: String| format!("--{name}={value}");
+        let mut command = guarded(prometheus)?;
+        command
+            .arg(flag("config.file", config.display().to_string()))
+            .arg(flag("storage.tsdb.path", folder.join("data").display().to_string()))
+            .arg(flag("web.listen-address", listen.to_string()))
+            .args(["--storage.tsdb.retention.time=1d", "--log.level=warn"]);
+        let log = folder.join("prometheus.log");
+        Self::spawn(command, "Prometheus", log, format!("http://{listen}/-/ready"))
+            .with_context(|| format!("cannot start {}", prometheus.display()))
+    }
+
+    fn spawn(
+        mut command: Command,
+        name: &'static str,
+        log: PathBuf,
+        ready: String,
+    ) -> Result<Self> {
+        let output =
+            File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        let child = command
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
             .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("cannot start {}", envoy.display()))?;
-        Ok(Self { name, child, log, admin })
+            .spawn()?;
+        Ok(Self { name, child, log, ready })
     }
 
-    /// Waits until Envoy's admin says that all listeners are up.
+    /// Waits until it says that it can be used: all listeners of an Envoy are up.
     pub async fn wait_ready(&mut self, http: &Http) -> Result<()> {
         let deadline = Instant::now() + START_LIMIT;
-        let url = format!("http://{}/ready", self.admin);
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait()? {
                 bail!(
@@ -64,7 +94,7 @@ impl Proxy {
                     self.log_tail()
                 );
             }
-            if http.get(&url).await.is_ok_and(|answer| answer.status.is_success()) {
+            if http.get(&self.ready).await.is_ok_and(|answer| answer.status.is_success()) {
                 return Ok(());
             }
             sleep(Duration::from_millis(50)).await;
@@ -101,7 +131,7 @@ impl Proxy {
         self.name
     }
 
-    /// The last lines Envoy logged, indented.
+    /// The last lines it logged, indented.
     pub fn log_tail(&self) -> String {
         tail(&fs::read_to_string(&self.log).unwrap_or_default())
     }
@@ -123,7 +153,7 @@ impl Proxy {
 }
 
 /// A command that runs `program` in a process that ends with this one. It has its own process group, so that Ctrl-C reaches only us
-/// and the proxies end in our order.
+/// and the processes end in our order.
 fn guarded(program: &Path) -> Result<Command> {
     let own = std::env::current_exe().context("cannot find this program's own file")?;
     let mut command = Command::new(own);

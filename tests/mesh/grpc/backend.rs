@@ -83,7 +83,8 @@ impl Drop for Backend {
     }
 }
 
-async fn serve(request: hyper::Request<Incoming>) -> Result<hyper::Response<Body>, Infallible> {
+/// Answers one request.
+pub async fn serve(request: hyper::Request<Incoming>) -> Result<hyper::Response<Body>, Infallible> {
     let mut grpc = Grpc::new(ProstCodec::default());
     let path = request.uri().path().to_owned();
     let request = request.map(|body| body.boxed());
