@@ -107,11 +107,13 @@ impl Memories {
 
 impl Memory {
     fn compile(facts: &[Fact], by: &'static [Fact], needs: &[Fact], host: &mut impl Host) -> Self {
-        let needed = facts.iter().filter(|fact| needs.contains(fact));
-        let compiled = needed.filter_map(|f| Some((*f, host.compile(f.expression()).ok()?)));
+        let mut compiled = Vec::new();
+        for fact in facts.iter().filter(|fact| needs.contains(fact)) {
+            compiled.extend(host.compile(fact.expression()).map(|expression| (*fact, expression)));
+        }
         Self {
             by,
-            facts: compiled.collect(),
+            facts: compiled,
             index: Numbers::default(),
             entries: Vec::new(),
             bytes: 0,
