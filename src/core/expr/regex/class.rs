@@ -4,6 +4,24 @@
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Class(pub Vec<(u32, u32)>);
 
+/// The classes RE2 calls `[:name:]`.
+const POSIX: [(&str, &[(u8, u8)]); 14] = [
+    ("alnum", &[(b'0', b'9'), (b'A', b'Z'), (b'a', b'z')]),
+    ("alpha", &[(b'A', b'Z'), (b'a', b'z')]),
+    ("ascii", &[(0, 127)]),
+    ("blank", &[(b'\t', b'\t'), (b' ', b' ')]),
+    ("cntrl", &[(0, 31), (127, 127)]),
+    ("digit", &[(b'0', b'9')]),
+    ("graph", &[(b'!', b'~')]),
+    ("lower", &[(b'a', b'z')]),
+    ("print", &[(b' ', b'~')]),
+    ("punct", &[(b'!', b'/'), (b':', b'@'), (b'[', b'`'), (b'{', b'~')]),
+    ("space", &[(b'\t', b'\r'), (b' ', b' ')]),
+    ("upper", &[(b'A', b'Z')]),
+    ("word", &[(b'0', b'9'), (b'A', b'Z'), (b'_', b'_'), (b'a', b'z')]),
+    ("xdigit", &[(b'0', b'9'), (b'A', b'F'), (b'a', b'f')]),
+];
+
 const LAST: u32 = 0x10_FFFF;
 
 impl Class {
@@ -28,24 +46,8 @@ impl Class {
 
     /// `[:name:]` of RE2.
     pub fn posix(name: &str) -> Option<Self> {
-        let ranges: &[(u8, u8)] = match name {
-            "alnum" => &[(b'0', b'9'), (b'A', b'Z'), (b'a', b'z')],
-            "alpha" => &[(b'A', b'Z'), (b'a', b'z')],
-            "ascii" => &[(0, 127)],
-            "blank" => &[(b'\t', b'\t'), (b' ', b' ')],
-            "cntrl" => &[(0, 31), (127, 127)],
-            "digit" => &[(b'0', b'9')],
-            "graph" => &[(b'!', b'~')],
-            "lower" => &[(b'a', b'z')],
-            "print" => &[(b' ', b'~')],
-            "punct" => &[(b'!', b'/'), (b':', b'@'), (b'[', b'`'), (b'{', b'~')],
-            "space" => &[(b'\t', b'\r'), (b' ', b' ')],
-            "upper" => &[(b'A', b'Z')],
-            "word" => &[(b'0', b'9'), (b'A', b'Z'), (b'_', b'_'), (b'a', b'z')],
-            "xdigit" => &[(b'0', b'9'), (b'A', b'F'), (b'a', b'f')],
-            _ => return None,
-        };
-        Some(Self::ascii(ranges))
+        let row = POSIX.iter().find(|(known, _)| *known == name)?;
+        Some(Self::ascii(row.1))
     }
 
     fn ascii(ranges: &[(u8, u8)]) -> Self {
