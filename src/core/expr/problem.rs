@@ -53,7 +53,7 @@ impl Span {
     pub fn line_column(self, text: &str) -> (usize, usize) {
         let before = text.get(..self.start as usize).unwrap_or(text);
         let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
-        let start = before.rfind('\n').map_or(0, |at| at + 1);
+        let start = before.bytes().rposition(|b| b == b'\n').map_or(0, |at| at + 1);
         (line, before.get(start..).unwrap_or("").chars().count() + 1)
     }
 }

@@ -246,19 +246,21 @@ fn digit(byte: Option<&u8>) -> Option<u8> {
 
 impl fmt::Display for InvalidTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            InvalidTemplate::NoSlash => f.write_str("a path template begins with \"/\""),
-            InvalidTemplate::Brace => f.write_str("unbalanced \"{\" or \"}\""),
-            InvalidTemplate::Name(name) => write!(
-                f,
-                "invalid parameter name \"{name}\", allowed are letters, digits, \"_\", \"-\" and \".\""
-            ),
-            InvalidTemplate::Rest => f.write_str("\"{*name}\" has to be the whole last segment"),
-            InvalidTemplate::Adjacent => f.write_str("two parameters need text between them"),
-            InvalidTemplate::Query => f.write_str("a path template has no query or fragment"),
-            InvalidTemplate::TooLong => {
-                write!(f, "longer than {MAX_TEMPLATE} bytes or {MAX_SEGMENTS} segments")
+        f.write_str(match self {
+            InvalidTemplate::NoSlash => "a path template begins with \"/\"",
+            InvalidTemplate::Brace => "unbalanced \"{\" or \"}\"",
+            InvalidTemplate::Name(name) => {
+                return write!(
+                    f,
+                    "invalid parameter name \"{name}\", allowed are letters, digits, \"_\", \"-\" and \".\""
+                );
             }
-        }
+            InvalidTemplate::Rest => "\"{*name}\" has to be the whole last segment",
+            InvalidTemplate::Adjacent => "two parameters need text between them",
+            InvalidTemplate::Query => "a path template has no query or fragment",
+            InvalidTemplate::TooLong => {
+                return write!(f, "longer than {MAX_TEMPLATE} bytes or {MAX_SEGMENTS} segments");
+            }
+        })
     }
 }

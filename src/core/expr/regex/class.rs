@@ -149,15 +149,19 @@ fn split(lo: u32, hi: u32, out: &mut Vec<Sequence>) {
             return split(hi & !mask, hi, out);
         }
     }
-    out.push(encode(lo).into_iter().zip(encode(hi)).collect());
-}
-
-fn encode(code: u32) -> Vec<u8> {
-    let low = |shift: u32| 0x80 | (code >> shift & 0x3F) as u8;
-    match code {
-        0..=0x7F => vec![code as u8],
-        0x80..=0x7FF => vec![0xC0 | (code >> 6) as u8, low(0)],
-        0x800..=0xFFFF => vec![0xE0 | (code >> 12) as u8, low(6), low(0)],
-        _ => vec![0xF0 | (code >> 18) as u8, low(12), low(6), low(0)],
+    let tail = match lo {
+        0..=0x7F => return out.push(vec![(lo as u8, hi as u8)]),
+        0x80..=0x7FF => 1,
+        0x800..=0xFFFF => 2,
+        _ => 3,
+    };
+    // The first byte of n has n ones at its top.
+    let lead = 0xF0_u8 << (3 - tail);
+    let first = |code: u32| lead | (code >> (6 * tail)) as u8;
+    let mut sequence = vec![(first(lo), first(hi))];
+    for at in (0..tail).rev() {
+        let byte = |code: u32| 0x80 | (code >> (6 * at) & 0x3F) as u8;
+        sequence.push((byte(lo), byte(hi)));
     }
+    out.push(sequence);
 }
