@@ -13,11 +13,11 @@ pub(super) fn parse(text: &str) -> Result<Ast, Vec<Problem>> {
         return Err(vec![Problem::error(Span::new(0, 0), message)]);
     }
     let mut problems = Vec::new();
-    let tokens = lex(text, &mut problems);
-    let end = Token { kind: Kind::End, span: Span::new(text.len(), text.len()) };
+    let mut tokens = lex(text, &mut problems).into_iter();
+    let end = Span::new(text.len(), text.len());
     let mut parser = Parser {
-        tokens: tokens.into_iter().peekable(),
-        end,
+        next: tokens.next().unwrap_or(Token { kind: Kind::End, span: end }),
+        tokens,
         depth: 0,
         gave_up: false,
         last: Span::default(),
@@ -35,8 +35,8 @@ pub(super) fn parse(text: &str) -> Result<Ast, Vec<Problem>> {
 
 /// What is left of the tokens.
 pub(super) struct Parser {
-    tokens: core::iter::Peekable<std::vec::IntoIter<Token>>,
-    end: Token,
+    tokens: std::vec::IntoIter<Token>,
+    next: Token,
     depth: usize,
     /// The rest was skipped: it has no news.
     gave_up: bool,
@@ -50,32 +50,36 @@ pub(super) struct Parser {
 impl Parser {
     fn whole(&mut self) -> Ast {
         let mut ast = self.expression();
-        while self.peek().kind != Kind::End {
-            let Token { kind, span } = self.peek().clone();
-            if kind == Kind::Bad {
+        loop {
+            let Token { kind, span } = self.peek();
+            if matches!(kind, Kind::End) {
+                return ast;
+            }
+            if matches!(kind, Kind::Bad) {
                 // Perhaps a mistyped operator; it is reported already.
                 self.take();
                 ast = self.expression();
                 continue;
             }
-            self.error(span, format!("expected an operator, found {}", kind.describe()));
-            if matches!(kind, Kind::Punct(")" | "]" | "}" | "," | ":")) {
+            let (span, found) = (*span, kind.describe());
+            self.error(span, ["expected an operator, found ", &found].concat());
+            if matches!(self.peek().kind, Kind::Punct(")" | "]" | "}" | "," | ":")) {
                 self.take();
             } else {
                 ast = self.expression();
             }
         }
-        ast
     }
 
-    pub fn peek(&mut self) -> &Token {
-        self.tokens.peek().unwrap_or(&self.end)
+    pub fn peek(&self) -> &Token {
+        &self.next
     }
 
     pub fn take(&mut self) -> Token {
-        let token = self.tokens.next().unwrap_or_else(|| self.end.clone());
-        self.last = token.span;
-        token
+        self.last = self.next.span;
+        let end = Token { kind: Kind::End, span: self.last };
+        let next = self.tokens.next().unwrap_or(end);
+        core::mem::replace(&mut self.next, next)
     }
 
     /// Takes the token if it is `punct`.
@@ -109,7 +113,7 @@ impl Parser {
     fn too_deep(&mut self, span: Span) -> Ast {
         self.error(span, format!("nested deeper than {MAX_DEPTH} levels"));
         self.gave_up = true;
-        while self.take().kind != Kind::End {}
+        while !matches!(self.take().kind, Kind::End) {}
         Ast::new(span, Node::Error)
     }
 

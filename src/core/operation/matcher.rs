@@ -197,8 +197,12 @@ impl MatcherBuilder {
             }
         }
         let key = Key::take(&mut tests);
-        let Some(rest) = tests.into_iter().map(Check::new).collect() else { return };
-        self.matcher.entries.push(Entry { condition, rest });
+        let mut rest = Vec::with_capacity(tests.len());
+        for test in tests {
+            let Some(check) = Check::new(test) else { return };
+            rest.push(check);
+        }
+        self.matcher.entries.push(Entry { condition, rest: rest.into() });
         match key {
             Key::Exact(Target::Path, text) => self.matcher.path.add_exact(text, number),
             Key::Exact(_, text) => self.matcher.url_path.add_exact(text, number),

@@ -177,7 +177,12 @@ fn base(server: &Value) -> String {
         Some(rest) => rest.split_once('/').map_or("", |(_, path)| path),
         None => &url,
     };
-    let path = path.split(['?', '#']).next().unwrap_or("").trim_matches('/');
+    let path = path
+        .split('?')
+        .next()
+        .and_then(|path| path.split('#').next())
+        .unwrap_or("")
+        .trim_matches('/');
     if path.is_empty() || path == "." { String::new() } else { format!("/{path}") }
 }
 

@@ -47,13 +47,21 @@ impl RegexSet {
     ) -> Result<RegexSet, (usize, Refused)> {
         let mut builder = nfa::Builder::default();
         for (index, pattern) in patterns.into_iter().enumerate() {
-            syntax::parse(pattern)
-                .and_then(|tree| builder.add(&tree))
-                .map_err(|refused| (index, refused))?;
+            Self::add(&mut builder, pattern).map_err(|refused| (index, refused))?;
         }
+        Ok(Self::of(builder))
+    }
+
+    #[inline(never)]
+    fn add(builder: &mut nfa::Builder, pattern: &str) -> Result<(), Refused> {
+        builder.add(&syntax::parse(pattern)?)
+    }
+
+    #[inline(never)]
+    fn of(builder: nfa::Builder) -> RegexSet {
         let nfa = builder.build();
         let cache = RefCell::new(dfa::Cache::new(&nfa));
-        Ok(RegexSet { nfa, cache })
+        RegexSet { nfa, cache }
     }
 
     /// The lowest pattern that matches anywhere in `text`.
