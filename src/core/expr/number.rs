@@ -87,7 +87,7 @@ pub(super) fn to_int(value: Value<'_>) -> Outcome {
         Value::Str(text) => core::str::from_utf8(text)
             .ok()
             .map(|text| text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b'))
-            .and_then(|text| signed(text))
+            .and_then(signed)
             .ok_or(EvalError::Convert)?,
         _ => return Err(EvalError::Type),
     };

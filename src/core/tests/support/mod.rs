@@ -211,6 +211,7 @@ impl Stats {
         self.values.iter().filter(|(name, _)| of(name)).map(|(_, value)| value).sum()
     }
 
+    #[allow(dead_code, reason = "not every test that shares this file looks at labels")]
     /// The only stat name of a metric, without the metric's own name.
     #[track_caller]
     pub fn labels(&self, metric: &str) -> String {
