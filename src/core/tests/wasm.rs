@@ -25,8 +25,8 @@ fn host() -> Script {
         (Fact::Duration, int(i64::MAX)),
         (Fact::RequestBytes, int(-1)),
     ];
-    let answers = [("request.url_path == '/items'".to_owned(), vec![1])];
-    Script { facts: facts.into(), answers: answers.into(), ..Script::default() }
+    let attributes = [("request.url_path".to_owned(), b"/items".to_vec())];
+    Script { facts: facts.into(), attributes: attributes.into(), ..Script::default() }
 }
 
 #[wasm_bindgen_test]
