@@ -42,20 +42,25 @@ impl<'v, 'd> Fields<'v, 'd> {
 
     /// A string.
     pub fn string(&mut self, name: &str) -> Option<String> {
-        let (path, value) = self.get(name)?;
+        let at = self.get(name)?;
+        self.text(at)
+    }
+
+    /// A string of this object that was found already.
+    pub fn text(&mut self, (path, value): Located<'_>) -> Option<String> {
         match value {
             Value::String(text) => Some(text.clone()),
             other => self.mismatch(path, other, "a string"),
         }
     }
 
-    /// `true` or `false`.
+    /// `true` or `false`, also as a string (older configurations have `debug: "false"`) or inside an object, as a
+    /// `BoolValue` that is written as the message it is.
     pub fn boolean(&mut self, name: &str) -> Option<bool> {
         let (path, value) = self.get(name)?;
-        match value {
-            Value::Bool(flag) => Some(*flag),
-            other => self.mismatch(path, other, "true or false"),
-        }
+        let inner = value.get("value").unwrap_or(value);
+        let flag = inner.as_bool().or_else(|| inner.as_str()?.parse().ok());
+        flag.or_else(|| self.mismatch(path, value, "true or false"))
     }
 
     /// One of `names`, or its position as a number (protobuf JSON); yields the position.
@@ -88,28 +93,17 @@ impl<'v, 'd> Fields<'v, 'd> {
 
     /// A list of strings; empty when absent.
     pub fn strings(&mut self, name: &str) -> Vec<String> {
-        self.list(name)
-            .into_iter()
-            .filter_map(|(path, item)| match item {
-                Value::String(text) => Some(text.clone()),
-                other => self.mismatch(path, other, "a string"),
-            })
-            .collect()
+        self.list(name).into_iter().filter_map(|at| self.text(at)).collect()
     }
 
-    /// An object of strings, sorted by name; empty when absent.
-    pub fn string_map(&mut self, name: &str) -> Vec<(String, String)> {
+    /// The members of an object, sorted by name; empty when absent.
+    pub fn members(&mut self, name: &str) -> Vec<(&'v str, Located<'v>)> {
         let Some((path, value)) = self.get(name) else { return Vec::new() };
         let Value::Object(map) = value else {
             self.mismatch::<()>(path, value, "an object");
             return Vec::new();
         };
-        map.iter()
-            .filter_map(|(key, item)| match item {
-                Value::String(text) => Some((key.clone(), text.clone())),
-                other => self.mismatch(format!("{path}.{key}"), other, "a string"),
-            })
-            .collect()
+        map.iter().map(|(key, item)| (key.as_str(), (format!("{path}.{key}"), item))).collect()
     }
 
     /// A whole number, written as a number or as a string (protobuf JSON).
@@ -129,15 +123,6 @@ impl<'v, 'd> Fields<'v, 'd> {
     /// An object to be opened.
     pub fn object(&mut self, name: &str) -> Option<Located<'v>> {
         self.get(name)
-    }
-
-    /// A field whose value does not matter beyond its kind.
-    pub fn tolerated(&mut self, name: &str, accepts: fn(&Value) -> bool, expected: &str) {
-        if let Some((path, value)) = self.get(name)
-            && !accepts(value)
-        {
-            self.mismatch::<()>(path, value, expected);
-        }
     }
 
     /// Path of a field of this object.
@@ -179,7 +164,8 @@ impl<'v, 'd> Fields<'v, 'd> {
         None
     }
 
-    fn report(&mut self, path: String, message: String) {
+    /// Tells a problem of this object.
+    pub fn report(&mut self, path: String, message: String) {
         self.diagnostics.push(Diagnostic::error(path, message));
     }
 }

@@ -94,8 +94,8 @@ pub(crate) enum Source {
     Standard(Label),
     /// An expression of the plan; `unknown` when it has no value.
     Expression(usize),
-    /// One or the other, as a condition of the plan holds or not.
-    When(usize, Box<(Source, Source)>),
+    /// One or the other, as a gate is open or not.
+    When(Gate, Box<(Source, Source)>),
 }
 
 /// A metric to record.
@@ -107,8 +107,19 @@ pub(crate) struct MetricPlan {
     pub kind: MetricKind,
     /// What is recorded.
     pub measure: Measure,
-    /// Conditions of the plan under any of which nothing is recorded.
-    pub unless: Vec<usize>,
+    /// Gates of which none may be open for anything to be recorded.
+    pub unless: Vec<Gate>,
+}
+
+/// Which streams a part of the plan is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gate {
+    /// Those reported as their source.
+    Client,
+    /// All others.
+    Server,
+    /// Those for which a condition of the plan holds.
+    Condition(usize),
 }
 
 // === impl Plan ===

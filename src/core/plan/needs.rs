@@ -1,7 +1,7 @@
 //! What a plan's metrics and attributes are made of.
 
 use super::reads::Reads;
-use super::{Group, Source};
+use super::{Gate, Group, Source};
 use crate::attribute::Fact;
 use crate::expr::{Bound, Side, Slot};
 use crate::metric::Label;
@@ -59,7 +59,7 @@ impl Compiled<'_> {
             }
             for metric in &group.metrics {
                 self.measure(metric.measure, &mut needs);
-                metric.unless.iter().for_each(|condition| self.condition(*condition, &mut needs));
+                metric.unless.iter().for_each(|gate| self.gate(*gate, &mut needs));
             }
             needs.facts.push(Fact::ListenerDirection);
         }
@@ -71,8 +71,8 @@ impl Compiled<'_> {
             Source::Nothing => {}
             Source::Standard(label) => needs.facts.extend_from_slice(of_label(*label)),
             Source::Expression(index) => self.expression(*index, needs),
-            Source::When(condition, sources) => {
-                self.condition(*condition, needs);
+            Source::When(gate, sources) => {
+                self.gate(*gate, needs);
                 self.source(&sources.0, needs);
                 self.source(&sources.1, needs);
             }
@@ -99,7 +99,9 @@ impl Compiled<'_> {
         }
     }
 
-    fn condition(&self, index: usize, needs: &mut Needs) {
+    /// The reporter is known of every stream; only conditions need anything.
+    fn gate(&self, gate: Gate, needs: &mut Needs) {
+        let Gate::Condition(index) = gate else { return };
         if needs.conditions.contains(&index) {
             return;
         }

@@ -6,7 +6,7 @@ use crate::attribute::{Fact, Facts};
 use crate::mesh::{Destination, PeerView, UNKNOWN};
 use crate::metric::standard::Measure;
 use crate::metric::{Labels, Reporter, Value};
-use crate::plan::{MetricPlan, Plan, Source};
+use crate::plan::{Gate, MetricPlan, Plan, Source};
 
 /// All that is known when a stream is reported.
 pub(super) struct View<'a> {
@@ -73,9 +73,8 @@ impl<'a> View<'a> {
     pub fn value(&self, source: &Source) -> Value<'a> {
         match source {
             Source::Nothing => Value::Absent,
-            Source::When(condition, sources) => {
-                let holds = self.scratch.holds(*condition);
-                self.value(if holds { &sources.0 } else { &sources.1 })
+            Source::When(gate, sources) => {
+                self.value(if self.is_open(*gate) { &sources.0 } else { &sources.1 })
             }
             Source::Standard(label) => self.labels.value(*label),
             Source::Expression(index) => match self.scratch.value(*index) {
@@ -87,7 +86,16 @@ impl<'a> View<'a> {
 
     /// Whether a metric is recorded for this stream.
     pub fn records(&self, metric: &MetricPlan) -> bool {
-        !metric.unless.iter().any(|condition| self.scratch.holds(*condition))
+        !metric.unless.iter().any(|gate| self.is_open(*gate))
+    }
+
+    fn is_open(&self, gate: Gate) -> bool {
+        let client = self.labels.reporter == Reporter::Source;
+        match gate {
+            Gate::Client => client,
+            Gate::Server => !client,
+            Gate::Condition(index) => self.scratch.holds(index),
+        }
     }
 
     /// How much to record; `None` to record nothing.
