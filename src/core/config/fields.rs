@@ -54,13 +54,15 @@ impl<'v, 'd> Fields<'v, 'd> {
         }
     }
 
-    /// `true` or `false`, also as a string (older configurations have `debug: "false"`) or inside an object, as a
-    /// `BoolValue` that is written as the message it is.
+    /// `true` or `false`, also as a string: older configurations have `debug: "false"`.
     pub fn boolean(&mut self, name: &str) -> Option<bool> {
         let (path, value) = self.get(name)?;
-        let inner = value.get("value").unwrap_or(value);
-        let flag = inner.as_bool().or_else(|| inner.as_str()?.parse().ok());
-        flag.or_else(|| self.mismatch(path, value, "true or false"))
+        match value {
+            Value::Bool(flag) => Some(*flag),
+            Value::String(text) if text == "true" => Some(true),
+            Value::String(text) if text == "false" => Some(false),
+            other => self.mismatch(path, other, "true or false"),
+        }
     }
 
     /// One of `names`, or its position as a number (protobuf JSON); yields the position.
@@ -174,16 +176,22 @@ impl<'v, 'd> Fields<'v, 'd> {
 fn milliseconds(text: &str) -> Option<u64> {
     let seconds = text.strip_suffix('s')?;
     let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, "0"));
-    let digits = |text: &str, most: usize| {
-        (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
-    };
-    if !digits(whole, 12) || !digits(fraction, 9) {
+    if !(1..=12).contains(&whole.len()) || !(1..=9).contains(&fraction.len()) {
         return None;
     }
-    let thousandths = fraction.bytes().chain([b'0', b'0']).take(3);
-    thousandths.fold(whole.parse().ok(), |sum: Option<u64>, digit| {
-        sum?.checked_mul(10)?.checked_add(u64::from(digit.checked_sub(b'0')?))
-    })
+    let mut sum = 0_u64;
+    for place in 0..whole.len().saturating_add(fraction.len().max(3)) {
+        let of_fraction = place.checked_sub(whole.len());
+        let digit = match of_fraction {
+            None => whole.as_bytes().get(place),
+            Some(place) => fraction.as_bytes().get(place).or(Some(&b'0')),
+        };
+        let digit = digit?.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        if of_fraction < Some(3) {
+            sum = sum.wrapping_mul(10).wrapping_add(digit.into());
+        }
+    }
+    Some(sum)
 }
 
 /// What a value is, for a person.

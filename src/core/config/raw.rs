@@ -11,7 +11,7 @@ use serde_json::Value;
 pub(super) struct RawConfig {
     pub attributes: Vec<RawAttribute>,
     pub definitions: Vec<RawDefinition>,
-    pub metrics: Vec<Override>,
+    /// With the overrides of `metrics` behind its own.
     pub telemetry: Telemetry,
     pub disable_host_header_fallback: Option<bool>,
     pub reporter: Option<usize>,
@@ -126,6 +126,7 @@ pub(super) fn read(text: &[u8], diagnostics: &mut Vec<Diagnostic>) -> RawConfig 
 }
 
 fn config(value: &Value, diagnostics: &mut Vec<Diagnostic>) -> RawConfig {
+    let mut raw = RawConfig::default();
     let mut fields = Fields::open((String::new(), value), &CONFIG, diagnostics);
     fields.boolean("debug");
     fields.milliseconds("rotation_interval");
@@ -135,26 +136,29 @@ fn config(value: &Value, diagnostics: &mut Vec<Diagnostic>) -> RawConfig {
     let metrics = fields.list("metrics");
     let exchange = fields.object("metadata_exchange");
     let telemetry = fields.object("telemetry");
-    let raw = RawConfig {
-        disable_host_header_fallback: fields.boolean("disable_host_header_fallback"),
-        reporter: fields.choice("reporter", REPORTERS),
-        standard_metrics: fields.boolean("standard_metrics"),
-        strict: fields.boolean("strict"),
-        stat_prefix: fields.string("stat_prefix"),
-        field_separator: fields.string("field_separator"),
-        value_separator: fields.string("value_separator"),
-        max_peer_cache_size: fields.unsigned("max_peer_cache_size"),
-        tcp_reporting_duration: fields.milliseconds("tcp_reporting_duration"),
-        ..RawConfig::default()
-    };
-    RawConfig {
-        attributes: attributes.into_iter().map(|at| attribute(at, diagnostics)).collect(),
-        definitions: definitions.into_iter().map(|at| definition(at, diagnostics)).collect(),
-        metrics: metrics.into_iter().map(|at| metric(at, diagnostics)).collect(),
-        telemetry: telemetry.map(|at| telemetry::read(at, diagnostics)).unwrap_or_default(),
-        exchange: exchange.map(|at| self::exchange(at, diagnostics)),
-        ..raw
+    raw.disable_host_header_fallback = fields.boolean("disable_host_header_fallback");
+    raw.reporter = fields.choice("reporter", REPORTERS);
+    raw.standard_metrics = fields.boolean("standard_metrics");
+    raw.strict = fields.boolean("strict");
+    raw.stat_prefix = fields.string("stat_prefix");
+    raw.field_separator = fields.string("field_separator");
+    raw.value_separator = fields.string("value_separator");
+    raw.max_peer_cache_size = fields.unsigned("max_peer_cache_size");
+    raw.tcp_reporting_duration = fields.milliseconds("tcp_reporting_duration");
+    for at in attributes {
+        raw.attributes.push(attribute(at, diagnostics));
     }
+    for at in definitions {
+        raw.definitions.push(definition(at, diagnostics));
+    }
+    if let Some(at) = telemetry {
+        raw.telemetry = telemetry::read(at, diagnostics);
+    }
+    for at in metrics {
+        raw.telemetry.overrides.push(metric(at, diagnostics));
+    }
+    raw.exchange = exchange.map(|at| self::exchange(at, diagnostics));
+    raw
 }
 
 fn exchange(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawExchange {

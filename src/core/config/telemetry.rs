@@ -77,23 +77,29 @@ pub(super) fn read(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> Teleme
         let mut fields = Fields::open(at, &ENTRY, diagnostics);
         let interval = fields.milliseconds("reportingInterval");
         let (providers, overrides) = (fields.list("providers"), fields.list("overrides"));
-        for (number, (path, value)) in providers.into_iter().enumerate() {
-            ours &= number > 0;
-            providers_at.clone_from(&path);
-            let name = Fields::open((path, value), &PROVIDER, diagnostics).string("name");
-            ours |= name.is_some_and(|name| name == provider);
+        if !providers.is_empty() {
+            ours = false;
+            providers_at = fields.path_of("providers");
         }
-        let mut unused = Telemetry::default();
-        let merged = if ours { &mut telemetry } else { &mut unused };
-        merged.reporting_interval = interval.or(merged.reporting_interval);
+        for at in providers {
+            let name = Fields::open(at, &PROVIDER, diagnostics).string("name");
+            ours |= name.as_deref() == Some(provider);
+        }
+        let (before, disabled) = (telemetry.overrides.len(), telemetry.disabled);
         for at in overrides {
-            change(at, merged, diagnostics);
+            change(at, &mut telemetry, diagnostics);
+        }
+        if ours {
+            telemetry.reporting_interval = interval.or(telemetry.reporting_interval);
+        } else {
+            telemetry.overrides.truncate(before);
+            telemetry.disabled = disabled;
         }
     }
     if !ours {
-        let problem = format!("not \"{provider}\", telemetry.provider: no standard metrics");
+        let problem = format!("\"{provider}\" is not among them, no standard metrics are left");
         diagnostics.push(Diagnostic::warning(providers_at, problem));
-        telemetry = Telemetry::default();
+        telemetry.overrides.clear();
         telemetry.disabled.all = BOTH;
     }
     telemetry

@@ -37,7 +37,6 @@ pub(super) fn validate(raw: RawConfig, diagnostics: &mut Diagnostics) -> Config 
     let definitions = definitions(raw.definitions, diagnostics);
     let telemetry = raw.telemetry;
     let mut metrics = telemetry.overrides;
-    metrics.extend(raw.metrics);
     metrics.iter_mut().for_each(|change| metric(change, &definitions, diagnostics));
     let names = stat_names(raw.stat_prefix, raw.field_separator, raw.value_separator, diagnostics);
     Config {
@@ -236,11 +235,11 @@ fn check_target(change: &mut Override, definitions: &[Definition], diagnostics: 
         Target::Standard => {}
         Target::Named(name) if standard::is_standard(name) => {}
         Target::Named(name) if !custom(name) => {
-            let known = standard::ALL
-                .iter()
-                .map(|metric| metric.name)
-                .chain(definitions.iter().map(|d| d.name.as_str()));
-            let hint = suggestion(name.strip_prefix("istio_").unwrap_or(name), known);
+            let mut known = Vec::new();
+            known.extend(standard::ALL.iter().map(|metric| metric.name));
+            known.extend(definitions.iter().map(|d| d.name.as_str()));
+            let given = name.strip_prefix("istio_").unwrap_or(name);
+            let hint = suggestion(given, known.iter().copied());
             warn(name_field, format!("unknown metric \"{name}\"{hint}; the entry has no effect"));
         }
         Target::All | Target::Named(_) => {
