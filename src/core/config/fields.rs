@@ -199,7 +199,12 @@ fn describe(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(flag) => flag.to_string(),
-        Value::Number(number) => format!("the number {number}"),
+        // Writing a fraction would take tables of 10 KB.
+        Value::Number(number) => match (number.as_u64(), number.as_i64()) {
+            (Some(number), _) => format!("the number {number}"),
+            (_, Some(number)) => format!("the number {number}"),
+            _ => "a fraction".to_owned(),
+        },
         Value::String(text) => format!("the string \"{}\"", shorten(text)),
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "an object".to_owned(),

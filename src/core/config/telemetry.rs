@@ -152,20 +152,22 @@ fn selector(at: Located<'_>, change: &mut Override, diagnostics: &mut Vec<Diagno
 }
 
 fn tag(label: &str, at: Located<'_>, change: &mut Override, diagnostics: &mut Vec<Diagnostic>) {
+    let told = diagnostics.len();
     let mut fields = Fields::open(at, &TAG, diagnostics);
     let removes = fields.choice("operation", OPERATIONS) == Some(1);
-    let given = fields.object("value").is_some();
     let value = fields.string("value");
     let path = fields.path_of("value");
     let label = label.to_owned();
-    if removes == given {
-        let problem = if removes { "REMOVE takes none" } else { "missing, expected an expression" };
-        fields.report(path, problem.to_owned());
-    } else if removes {
-        change.tags_to_remove.push(label);
-    } else if let Some(value) = value {
-        change.dimensions.push(Dimension { path, label, value });
-    }
+    let problem = match value {
+        _ if diagnostics.len() > told => return,
+        None if removes => return change.tags_to_remove.push(label),
+        Some(value) if !removes => {
+            return change.dimensions.push(Dimension { path, label, value });
+        }
+        None => "missing, expected an expression",
+        Some(_) => "REMOVE takes none",
+    };
+    diagnostics.push(Diagnostic::error(path, problem));
 }
 
 // === impl Disabled ===

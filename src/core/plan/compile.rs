@@ -140,9 +140,14 @@ fn of_attributes(attributes: &[AttributePlan], phase: Phase, reads: &Reads, need
 
 /// Pod labels of peers to keep: those that are exchanged, and those that expressions read (older sidecars send all).
 fn peer_labels(config: &Config, scopes: [&Scope<'_>; 2]) -> LabelNames {
-    let exchanged = config.exchange.iter().flat_map(|exchange| &exchange.additional_labels);
-    let reads = scopes.into_iter().flat_map(|scope| scope.slots.reads());
-    LabelNames::new(exchanged.map(String::as_str).chain(reads.filter_map(pod_label)))
+    let mut names: Vec<&str> = Vec::new();
+    if let Some(exchange) = &config.exchange {
+        names.extend(exchange.additional_labels.iter().map(String::as_str));
+    }
+    for scope in scopes {
+        names.extend(scope.slots.reads().iter().filter_map(pod_label));
+    }
+    LabelNames::new(names)
 }
 
 /// The expressions of a plan, each text compiled once.

@@ -35,7 +35,9 @@ const STANDARD_LABELS: [&str; 6] = [
 
 impl ExchangePlan {
     pub fn new(config: &MetadataExchange, waypoint: bool, host: &mut impl Host) -> Self {
-        let additional = LabelNames::new(&config.additional_labels);
+        let additional = LabelNames::new(
+            config.additional_labels.iter().map(String::as_str).collect::<Vec<_>>(),
+        );
         let id = host.node(&["id"]).unwrap_or_default();
         Self {
             id,

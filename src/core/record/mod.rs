@@ -280,7 +280,8 @@ impl Recorder {
         for (group, table) in self.plan.groups.iter().zip(&mut self.series) {
             let due = group.occasion == Occasion::End
                 || group.occasion == Occasion::Request && stream.kind == Kind::Request;
-            if !due {
+            // Where every metric of the group is dropped for this stream, not even its labels are kept.
+            if !due || !group.metrics.iter().any(|metric| view.records(metric)) {
                 continue;
             }
             let ids = ids(group, table, &view);
