@@ -1,13 +1,14 @@
 # opmeter: per-operation Istio metrics for any Envoy. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build envoy-path test test-versions check unit wasm-test price deny clean
+.PHONY: help run build envoy-path test test-versions check unit wasm-test bench bench-core deny clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "Variables: ENVOY=/path/to/envoy uses your own Envoy. For run: ONCE=1 ends after the report, ROUNDS=10,"
 	@echo "MTLS=1 puts mutual TLS between the two sidecars;"
+	@echo "bench: FULL=1 for all there is, ARGS='--only profile' for a part (ARGS=--help lists them);"
 	@echo "CLIENT_ and SERVER_ with ADDRESS, PORT, STATS_PORT, ADMIN_PORT, HEALTH_PORT, and UPSTREAM_PORT move what listens."
 
 run: build ## Build all, start two Envoys with the module, send traffic, show the metrics
@@ -37,8 +38,11 @@ unit: ## All tests of the workspace, with the built module and a real Envoy
 wasm-test: ## The core's tests on WebAssembly, under Node
 	@make/wasm-test.sh
 
-price: build ## What the module costs a real Envoy: start-up and CPU per request, next to none
-	@make/price.sh
+bench: build ## What the module costs a real Envoy, under two minutes; FULL=1 measures all and writes docs/bench
+	@make/bench.sh
+
+bench-core: ## What the core costs alone, natively: matching, configuring, a request, a header
+	@cargo bench -q -p opmeter-bench --bench core
 
 deny: ## Licences, bans and sources of all dependencies (needs cargo-deny)
 	@make/deny.sh

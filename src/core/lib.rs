@@ -24,6 +24,7 @@ pub mod attribute;
 pub mod config;
 pub mod diag;
 pub mod expr;
+mod hash;
 pub mod limits;
 pub mod mesh;
 pub mod metric;
@@ -32,8 +33,10 @@ pub mod peer;
 pub mod plan;
 pub mod port;
 pub mod record;
+mod text;
 
 pub use diag::{Diagnostic, Severity};
+pub use hash::Hashing;
 pub use plan::Plan;
 pub use record::{Recorder, Stream};
 

@@ -14,3 +14,15 @@ pub const MAX_SUGGESTION_DISTANCE: usize = 3;
 
 /// Milliseconds between reports of a stream that lasts, when `tcp_reporting_duration` says nothing (Istio's default).
 pub const DEFAULT_REPORTING_INTERVAL: u32 = 5_000;
+
+/// Most connections, clusters or endpoints remembered per worker; one more, and all of the kind are asked for anew.
+pub const MAX_REMEMBERED: usize = 1_024;
+
+/// Most bytes of names and values that are remembered of each kind.
+pub const MAX_REMEMBERED_BYTES: usize = 512 * 1024;
+
+/// Streams for which a list of facts is guarded element by element, after one that took them for granted failed.
+pub const GUARDED_AFTER_FAILURE: u32 = 32;
+
+/// Milliseconds after which clusters and endpoints are asked for anew, when no stream is reported meanwhile.
+pub const FORGET_INTERVAL: u32 = 5_000;

@@ -33,8 +33,9 @@ fn accept(context: u32, Configured { plan, warnings }: Configured) -> bool {
     for warning in &warnings {
         log::warn!("configuration: {warning}");
     }
-    let interval = plan.reporting_interval();
-    if !streams::configure(context, Recorder::new(plan, &mut Proxy, &mut Proxy)) {
+    let recorder = Recorder::new(plan, &mut Proxy, &mut Proxy);
+    let interval = recorder.tick_period();
+    if !streams::configure(context, recorder) {
         return false;
     }
     if let Err(status) = abi::set_tick_period(interval) {

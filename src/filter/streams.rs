@@ -4,7 +4,7 @@ use crate::abi;
 use crate::host::Proxy;
 use crate::mounts::Mounts;
 use hashbrown::HashMap;
-use opmeter_core::{Recorder, Stream};
+use opmeter_core::{Hashing, Recorder, Stream};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -22,7 +22,7 @@ type SharedRecorder = Rc<RefCell<Option<Recorder>>>;
 struct Contexts {
     /// Few, so they are looked through.
     roots: Vec<(u32, SharedRecorder)>,
-    streams: HashMap<u32, Context>,
+    streams: HashMap<u32, Context, Hashing>,
     mounts: Mounts,
 }
 
@@ -99,7 +99,15 @@ pub fn on_log(id: u32) {
 /// Time has passed for all streams of a plugin.
 pub fn on_tick(root: u32) {
     with(|contexts| {
-        for (id, context) in &mut contexts.streams {
+        let mut lasting = false;
+        if let Some(recorder) = contexts.root(root) {
+            lend(&recorder, |recorder| {
+                recorder.forget();
+                lasting = recorder.plan().reporting_interval() > 0;
+            });
+        }
+        let streams = contexts.streams.iter_mut().filter(|_| lasting);
+        for (id, context) in streams {
             if context.root == root && abi::set_effective_context(*id).is_ok() {
                 let Context { recorder, stream, .. } = context;
                 lend(recorder, |recorder| recorder.on_tick(stream, &mut Proxy, &mut Proxy));

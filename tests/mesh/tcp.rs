@@ -145,10 +145,8 @@ async fn a_described_endpoint_is_a_known_peer() {
     assert!(scrape.all(CLOSED).iter().all(|series| series.value == 0.0));
 }
 
-/// From a timer Envoy evaluates no expression for a connection, so its label is waited for.
-#[tokio::test]
-async fn a_label_that_envoy_evaluates_is_told_at_the_end() {
-    let Some(envoy) = real_envoy() else { return };
+/// A connection whose label at the server is `expression`, of which ten bytes have passed; the other sidecar has told.
+async fn labelled(envoy: &Path, expression: &str) -> (Pair, TcpStream, Twice) {
     let twice = Twice::start().await.unwrap();
     let ends = Certificates::new(PRODUCTPAGE, RATINGS).unwrap();
     let mut client = Sidecar::productpage(0);
@@ -158,21 +156,41 @@ async fn a_label_that_envoy_evaluates_is_told_at_the_end() {
     server.accepts = Accepts::MutualTls(ends.other_end());
     server.tcp_upstream = Some(twice.port);
     server.dimensions = vec!["tls".to_owned()];
-    server.tcp_config = r#"{
-        "tcp_reporting_duration": "0.1s",
-        "metrics": [{ "dimensions": { "tls": "connection.tls_version" } }]
-    }"#
-    .to_owned();
-    let pair = Pair::start(&envoy, client, &server).await.unwrap();
+    server.tcp_config = format!(
+        r#"{{"tcp_reporting_duration": "0.1s", "metrics": [{{"dimensions": {{"tls": "{expression}"}}}}]}}"#
+    );
+    let pair = Pair::start(envoy, client, &server).await.unwrap();
     let mut stream = connect(&pair).await;
     say(&mut stream, 10).await;
-    // By then the other sidecar has told.
     Scrape::when(&pair.client, RECEIVED, 10.0).await.unwrap();
+    (pair, stream, twice)
+}
+
+/// From a timer Envoy evaluates no expression for a connection, so its label is waited for.
+#[tokio::test]
+async fn a_label_that_envoy_evaluates_is_told_at_the_end() {
+    let Some(envoy) = real_envoy() else { return };
+    let (pair, stream, _upstream) = labelled(&envoy, "[connection.tls_version][0]").await;
     tokio::time::sleep(Duration::from_millis(250)).await;
     assert!(Scrape::of(&pair.server).await.unwrap().all(OPENED).is_empty());
     drop(stream);
     let scrape = Scrape::when(&pair.server, CLOSED, 1.0).await.unwrap();
     let labels = with(&connection("destination", true), &[("tls", "TLSv1.2")]);
+    assert_eq!(scrape.labels(RECEIVED), &labels);
+    assert_eq!(scrape.total("opmeter_evaluation_errors_total"), 0.0);
+}
+
+/// What the module evaluates over what a connection has from its beginning is told while it lasts.
+#[tokio::test]
+async fn a_label_that_the_module_evaluates_is_told_from_the_timer() {
+    let Some(envoy) = real_envoy() else { return };
+    let (pair, stream, _upstream) = labelled(&envoy, "connection.tls_version").await;
+    let scrape = Scrape::when(&pair.server, RECEIVED, 10.0).await.unwrap();
+    let labels = with(&connection("destination", true), &[("tls", "TLSv1.2")]);
+    assert_eq!(scrape.labels(RECEIVED), &labels);
+    assert!(scrape.all(CLOSED).iter().all(|series| series.value == 0.0));
+    drop(stream);
+    let scrape = Scrape::when(&pair.server, CLOSED, 1.0).await.unwrap();
     assert_eq!(scrape.labels(RECEIVED), &labels);
     assert_eq!(scrape.total("opmeter_evaluation_errors_total"), 0.0);
 }

@@ -2,6 +2,8 @@
 //!
 //! One absent attribute makes a whole CEL list fail, so every expression here guards itself and yields `''` for absent.
 
+use crate::text::cut;
+
 /// One fact about a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fact {
@@ -59,13 +61,17 @@ pub enum Fact {
     ResponseBytes,
     /// [`Fact::Host`] of a gRPC request; absent for others. Headers are gone once they have passed.
     GrpcHost,
+    /// Number of the downstream connection.
+    ConnectionId,
+    /// Address and port of the chosen endpoint.
+    UpstreamAddress,
 }
 
 /// How many facts there are.
 pub const FACT_COUNT: usize = TABLE.len();
 
 /// Every fact and the expression that yields it, in the order of [`Fact`].
-pub const TABLE: [(Fact, &str); 27] = [
+pub const TABLE: [(Fact, &str); 29] = [
     (Fact::ListenerDirection, "has(xds.listener_direction) ? xds.listener_direction : ''"),
     (Fact::Host, "has(request.host) ? request.host : ''"),
     (Fact::Method, "has(request.method) ? request.method : ''"),
@@ -149,6 +155,8 @@ pub const TABLE: [(Fact, &str); 27] = [
         "has(request.host) && 'content-type' in request.headers \
          && request.headers['content-type'].startsWith('application/grpc') ? request.host : ''",
     ),
+    (Fact::ConnectionId, "has(connection.id) ? connection.id : ''"),
+    (Fact::UpstreamAddress, "has(upstream.address) ? upstream.address : ''"),
 ];
 
 // === impl Fact ===
@@ -192,6 +200,28 @@ impl Fact {
             Fact::Duration => "request\0duration",
             Fact::RequestBytes => "request\0total_size",
             Fact::ResponseBytes => "response\0total_size",
+            Fact::ConnectionId => "connection\0id",
+            Fact::UpstreamAddress => "upstream\0address",
+        }
+    }
+
+    /// The bare attribute, for what every ordinary request has: to guard it costs as much as to read it.
+    pub(crate) fn bare(self) -> Option<&'static str> {
+        match self {
+            Fact::ListenerDirection
+            | Fact::Host
+            | Fact::Method
+            | Fact::Path
+            | Fact::ResponseCode
+            | Fact::ResponseFlags
+            | Fact::Duration
+            | Fact::RequestBytes
+            | Fact::ResponseBytes
+            | Fact::ConnectionId => {
+                let (_, value) = cut(self.expression(), " ? ")?;
+                value.strip_suffix(" : ''")
+            }
+            _ => None,
         }
     }
 

@@ -4,21 +4,49 @@ use super::decode::{self, Pairs};
 use super::fact::{FACT_COUNT, Fact, TABLE};
 use super::read::{Fetch, MARK};
 use crate::expr::Slot;
+use crate::limits::GUARDED_AFTER_FAILURE;
 use crate::port::{ExprId, Host};
 use std::borrow::Cow;
 use std::ops::Range;
 
 /// Facts, and what expressions read, that are fetched together, compiled once.
 ///
-/// The list is the normal way. When it fails for a stream, each of its facts is evaluated alone; those that failed leave
-/// the list and are evaluated alone from then on, so that no fact makes the others fail twice.
+/// The normal way is a list that takes for granted what every ordinary stream has. When it fails for a stream, a list that
+/// guards each fact is tried, for this and some streams to come; when that fails too, each fact is evaluated alone, and those
+/// that failed leave the list and are evaluated alone from then on, so that no fact makes the others fail twice.
 #[derive(Debug, Default)]
 pub struct Query {
     /// Streams it is meant for; all without.
     condition: Option<Condition>,
+    /// For all streams; or, when there are two, for inbound ones and for all others.
+    branches: Vec<Branch>,
+    quick: Option<ExprId>,
     list: Option<ExprId>,
+    direction: Option<ExprId>,
+    /// How many streams to come the quick list is not tried for.
+    pause: u32,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Branch {
     listed: Vec<Element>,
     alone: Vec<Element>,
+}
+
+/// What came of a list.
+enum Fetched {
+    /// The values, of this branch.
+    Values(usize),
+    /// The query is not meant for the stream.
+    NotMeant,
+    Failed,
+}
+
+/// How a list is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Quick,
+    Guarded,
 }
 
 /// What tells the streams of a query from others.
@@ -64,29 +92,46 @@ pub(crate) struct Ranges {
 impl Query {
     /// Compiles the facts in `needs`, given in any order and as often as they are needed.
     pub fn compile(needs: &[Fact], host: &mut impl Host) -> Self {
-        Self::with_reads(needs, std::iter::empty(), host)
+        Self::with_reads(&[needs], std::iter::empty(), host)
     }
 
-    /// Compiles facts together with what expressions read.
+    /// Compiles facts together with what expressions read: facts of all streams, or those of inbound streams and those of
+    /// others.
     pub(crate) fn with_reads<'f>(
-        needs: &[Fact],
+        needs: &[&[Fact]],
         reads: impl Iterator<Item = (Slot, &'f Fetch)>,
         host: &mut impl Host,
     ) -> Self {
-        let mut query = Self::default();
-        for (fact, text) in TABLE.iter().filter(|(fact, _)| needs.contains(fact)) {
-            query.add(Key::Fact(*fact), Cow::Borrowed(text), host);
+        let mut query = Self { branches: vec![Branch::default(); needs.len()], ..Self::default() };
+        for (fact, text) in TABLE {
+            if needs.len() > 1 && fact == Fact::ListenerDirection {
+                query.direction = host.compile(text).ok();
+            } else if needs.iter().any(|needs| needs.contains(&fact)) {
+                let is_needed =
+                    |branch: usize| needs.get(branch).is_some_and(|n| n.contains(&fact));
+                query.add(Key::Fact(fact), Cow::Borrowed(text), is_needed, host);
+            }
         }
         for (slot, fetch) in reads {
-            query.add(Key::Read(slot), Cow::Owned(fetch.expression()), host);
+            query.add(Key::Read(slot), Cow::Owned(fetch.expression()), |_| true, host);
         }
-        query.compile_list(host);
+        query.compile_lists(host);
         query
     }
 
-    fn add(&mut self, key: Key, text: Cow<'static, str>, host: &mut impl Host) {
-        if let Ok(expression) = host.compile(&text) {
-            self.listed.push(Element { key, text, expression });
+    fn add(
+        &mut self,
+        key: Key,
+        text: Cow<'static, str>,
+        is_needed: impl Fn(usize) -> bool,
+        host: &mut impl Host,
+    ) {
+        let Ok(expression) = host.compile(&text) else { return };
+        let element = Element { key, text, expression };
+        for (number, branch) in self.branches.iter_mut().enumerate() {
+            if is_needed(number) {
+                branch.listed.push(element.clone());
+            }
         }
     }
 
@@ -95,7 +140,7 @@ impl Query {
     pub(crate) fn only_if(mut self, condition: &'static str, host: &mut impl Host) -> Self {
         let expression = host.compile(condition).ok();
         self.condition = expression.map(|expression| Condition { text: condition, expression });
-        self.compile_list(host);
+        self.compile_lists(host);
         self
     }
 
@@ -107,52 +152,91 @@ impl Query {
         buffer: &mut Vec<u8>,
         ranges: &mut Ranges,
     ) -> bool {
-        ranges.clear();
-        let start = buffer.len();
-        if self.fetch_list(host, buffer, ranges).is_none() {
-            ranges.clear();
-            buffer.truncate(start);
-            if !self.is_meant(host, buffer) {
-                return false;
+        let branch = match self.fetch_lists(host, buffer, ranges) {
+            Fetched::Values(branch) => branch,
+            Fetched::NotMeant => return false,
+            Fetched::Failed if self.is_meant(host, buffer) => {
+                self.fetch_listed_one_by_one(host, buffer, ranges)
             }
-            self.fetch_listed_one_by_one(host, buffer, ranges);
-        } else if self.condition.is_some() && buffer.len() == start {
-            return false;
-        }
-        for element in &self.alone {
+            Fetched::Failed => return false,
+        };
+        for element in self.branches.get(branch).into_iter().flat_map(|branch| &branch.alone) {
             element.fetch(host, buffer, ranges);
         }
         true
     }
 
-    /// Whether the condition, evaluated alone, holds.
-    fn is_meant(&self, host: &mut impl Host, buffer: &mut Vec<u8>) -> bool {
-        let Some(condition) = self.condition else { return true };
+    fn fetch_lists(
+        &mut self,
+        host: &mut impl Host,
+        buffer: &mut Vec<u8>,
+        ranges: &mut Ranges,
+    ) -> Fetched {
         let start = buffer.len();
-        let evaluated = host.evaluate(condition.expression, buffer);
-        let holds = decode::boolean(buffer.get(start..).unwrap_or_default());
-        buffer.truncate(start);
-        evaluated.is_ok() && holds.unwrap_or_default()
+        let quick = if self.pause == 0 { self.quick } else { None };
+        self.pause = self.pause.saturating_sub(1);
+        for list in [quick, self.list].into_iter().flatten() {
+            ranges.clear();
+            match self.fetch_list(list, host, buffer, ranges) {
+                Fetched::Failed => buffer.truncate(start),
+                fetched => return fetched,
+            }
+            self.pause = GUARDED_AFTER_FAILURE;
+        }
+        ranges.clear();
+        if self.list.is_none() && self.branches.iter().all(|branch| branch.listed.is_empty()) {
+            return Fetched::Values(0);
+        }
+        Fetched::Failed
     }
 
     fn fetch_list(
         &self,
+        list: ExprId,
         host: &mut impl Host,
         buffer: &mut Vec<u8>,
         ranges: &mut Ranges,
-    ) -> Option<()> {
+    ) -> Fetched {
         let start = buffer.len();
-        host.evaluate(self.list?, buffer).ok()?;
+        if host.evaluate(list, buffer).is_err() {
+            return Fetched::Failed;
+        }
         if self.condition.is_some() && buffer.len() == start {
-            return Some(());
+            return Fetched::NotMeant;
         }
-        let mut elements = Pairs::parse(buffer.get(start..)?)?;
-        for Element { key, .. } in &self.listed {
+        match self.find_elements(start, buffer, ranges) {
+            Some(branch) => Fetched::Values(branch),
+            None => Fetched::Failed,
+        }
+    }
+
+    fn find_elements(&self, start: usize, buffer: &[u8], ranges: &mut Ranges) -> Option<usize> {
+        let bytes = buffer.get(start..)?;
+        let mut elements = Pairs::parse(bytes)?;
+        let mut next = || {
             let element = elements.next_element()?;
-            let range = start.checked_add(element.start)?..start.checked_add(element.end)?;
-            ranges.set(*key, range);
+            Some(start.checked_add(element.start)?..start.checked_add(element.end)?)
+        };
+        let mut number = 0;
+        if self.branches.len() > 1 {
+            let direction = next()?;
+            number = branch_of(buffer.get(direction.clone())?);
+            ranges.set_fact(Fact::ListenerDirection, direction);
         }
-        Some(())
+        for Element { key, .. } in &self.branches.get(number)?.listed {
+            ranges.set(*key, next()?);
+        }
+        Some(number)
+    }
+
+    fn is_meant(&self, host: &mut impl Host, buffer: &mut Vec<u8>) -> bool {
+        let Some(condition) = self.condition else { return true };
+        let start = buffer.len();
+        let evaluated = host.evaluate(condition.expression, buffer).is_ok();
+        let meant =
+            evaluated && decode::boolean(buffer.get(start..).unwrap_or_default()) == Some(true);
+        buffer.truncate(start);
+        meant
     }
 
     fn fetch_listed_one_by_one(
@@ -160,30 +244,87 @@ impl Query {
         host: &mut impl Host,
         buffer: &mut Vec<u8>,
         ranges: &mut Ranges,
-    ) {
-        let before = self.listed.len();
+    ) -> usize {
+        let mut number = 0;
+        if self.branches.len() > 1 {
+            let start = buffer.len();
+            if let Some(direction) = self.direction {
+                // Absent is no error.
+                let _ = host.evaluate(direction, buffer);
+            }
+            number = branch_of(buffer.get(start..).unwrap_or_default());
+            ranges.set_fact(Fact::ListenerDirection, start..buffer.len());
+        }
+        let Some(branch) = self.branches.get_mut(number) else { return number };
+        let before = branch.listed.len();
         let mut failed = Vec::new();
-        self.listed.retain(|element| {
+        branch.listed.retain(|element| {
             let fetched = element.fetch(host, buffer, ranges);
             if !fetched {
                 failed.push(element.clone());
             }
             fetched
         });
-        if self.listed.len() < before {
-            self.compile_list(host);
+        branch.alone.append(&mut failed);
+        if branch.listed.len() < before {
+            self.compile_lists(host);
         }
-        self.alone.append(&mut failed);
+        number
     }
 
-    fn compile_list(&mut self, host: &mut impl Host) {
-        let texts: Vec<&str> = self.listed.iter().map(|element| &*element.text).collect();
-        let list = format!("[{}]", texts.join(", "));
-        self.list = match self.condition {
-            _ if texts.is_empty() => None,
-            None => host.compile(&list).ok(),
-            Some(condition) => host.compile(&format!("{} ? {list} : ''", condition.text)).ok(),
+    fn compile_lists(&mut self, host: &mut impl Host) {
+        let mut elements = self.branches.iter().flat_map(|branch| &branch.listed);
+        let takes_for_granted = elements.any(|element| element.bare().is_some());
+        let quick = takes_for_granted.then(|| host.compile(&self.text(Style::Quick)).ok());
+        self.quick = quick.flatten();
+        self.list = None;
+        if self.branches.iter().any(|branch| !branch.listed.is_empty()) {
+            self.list = host.compile(&self.text(Style::Guarded)).ok();
+        }
+    }
+
+    fn text(&self, style: Style) -> String {
+        let mut text = match self.branches.as_slice() {
+            [inbound, others] => {
+                let direction = Fact::ListenerDirection;
+                let bare = direction.bare().unwrap_or_default();
+                let (guard, value) = match style {
+                    Style::Quick => (String::new(), bare),
+                    Style::Guarded => (["has(", bare, ") && "].concat(), direction.expression()),
+                };
+                let (inbound, others) = (inbound.text("1", style), others.text(value, style));
+                [&guard, bare, " == 1 ? ", &inbound, " : ", &others].concat()
+            }
+            branches => branches.first().map(|branch| branch.text("", style)).unwrap_or_default(),
         };
+        if let Some(condition) = self.condition {
+            text = [condition.text, " ? (", &text, ") : ''"].concat();
+        }
+        text
+    }
+}
+
+/// Inbound streams have a branch of their own.
+fn branch_of(direction: &[u8]) -> usize {
+    usize::from(decode::int(direction) != Some(1))
+}
+
+// === impl Branch ===
+
+impl Branch {
+    /// The list, with something in front.
+    fn text(&self, first: &str, style: Style) -> String {
+        let mut text = String::from("[");
+        text.push_str(first);
+        for element in &self.listed {
+            if text.len() > 1 {
+                text.push_str(", ");
+            }
+            let bare = element.bare().filter(|_| style == Style::Quick);
+            text.push_str(bare.unwrap_or(&element.text));
+        }
+        text.push(']');
+        text
     }
 }
 
@@ -224,6 +365,13 @@ pub(crate) fn fetch_read(
 // === impl Element ===
 
 impl Element {
+    fn bare(&self) -> Option<&'static str> {
+        match self.key {
+            Key::Fact(fact) => fact.bare(),
+            Key::Read(_) => None,
+        }
+    }
+
     fn fetch(&self, host: &mut impl Host, buffer: &mut Vec<u8>, ranges: &mut Ranges) -> bool {
         let start = buffer.len();
         let fetched = host.evaluate(self.expression, buffer).is_ok();

@@ -3,6 +3,7 @@
 pub mod decode;
 pub mod fact;
 pub mod gather;
+pub(crate) mod memory;
 pub(crate) mod read;
 
 pub use fact::Fact;

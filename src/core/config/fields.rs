@@ -199,11 +199,11 @@ fn describe(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(flag) => flag.to_string(),
-        // Writing a fraction would take tables of 10 KB.
-        Value::Number(number) => match (number.as_u64(), number.as_i64()) {
+        Value::Number(number) => match (number.as_i64(), number.as_u64()) {
             (Some(number), _) => format!("the number {number}"),
-            (_, Some(number)) => format!("the number {number}"),
-            _ => "a fraction".to_owned(),
+            (None, Some(number)) => format!("the number {number}"),
+            // To print one would take 2 KB of the module.
+            (None, None) => "a number that is not whole".to_owned(),
         },
         Value::String(text) => format!("the string \"{}\"", shorten(text)),
         Value::Array(_) => "a list".to_owned(),

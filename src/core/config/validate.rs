@@ -12,6 +12,7 @@ use crate::metric::standard;
 use crate::operation::{Template, Tree};
 use crate::peer::cache::DEFAULT_MAX_PEERS;
 use crate::port::MetricKind;
+use crate::text::cut;
 
 type Diagnostics = Vec<Diagnostic>;
 
@@ -280,7 +281,7 @@ fn stat_names(
         }
     }
     let (field, value) = (&names.field_separator, &names.value_separator);
-    if field.contains(value.as_str()) || value.contains(field.as_str()) {
+    if cut(field, value).is_some() || cut(value, field).is_some() {
         let problem = format!(
             "\"{value}\" and the field separator \"{field}\" contain each other, choose different ones"
         );

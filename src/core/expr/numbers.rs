@@ -1,14 +1,15 @@
 //! A hash index over things that live elsewhere, by number. One concrete type, because every instance of a generic hash
 //! map adds its own copy of the growing code to the module.
 
+use crate::Hashing;
 use core::hash::{BuildHasher, Hash};
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::HashTable;
 
 /// Numbers with the hashes of what they stand for.
 #[derive(Debug, Default)]
 pub(crate) struct Numbers {
     table: HashTable<(u64, u32)>,
-    hasher: DefaultHashBuilder,
+    hasher: Hashing,
 }
 
 // === impl Numbers ===

@@ -1,8 +1,9 @@
 //! The series a proxy worker has seen: from a label set to the ids of its metrics, without building a string.
 
 use super::label::Value;
+use crate::Hashing;
 use crate::port::MetricId;
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::HashTable;
 use std::hash::{BuildHasher, Hasher};
 
 /// Ids of the metrics that share one label set; `None` until a metric is defined.
@@ -14,7 +15,7 @@ pub type MetricIds = Box<[Option<MetricId>]>;
 /// share a series, and a set seen before costs no allocation.
 #[derive(Debug, Default)]
 pub struct SeriesTable {
-    hash_builder: DefaultHashBuilder,
+    hash_builder: Hashing,
     entries: HashTable<Entry>,
 }
 
@@ -64,7 +65,7 @@ impl SeriesTable {
     }
 }
 
-fn hash<'v>(builder: &DefaultHashBuilder, values: impl Iterator<Item = Value<'v>>) -> u64 {
+fn hash<'v>(builder: &Hashing, values: impl Iterator<Item = Value<'v>>) -> u64 {
     let mut hasher = builder.build_hasher();
     for value in values {
         match value {

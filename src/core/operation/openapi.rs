@@ -1,6 +1,7 @@
 //! Operations of an OpenAPI 3.0 or 3.1 document: servers and paths; everything else is ignored.
 
 use super::template::Template;
+use crate::text::{cut, replace};
 use core::fmt;
 use serde_json::{Map, Value};
 
@@ -168,9 +169,9 @@ fn base(server: &Value) -> String {
     for (name, variable) in server.get("variables").and_then(Value::as_object).into_iter().flatten()
     {
         let default = variable.get("default").and_then(Value::as_str).unwrap_or("");
-        url = url.replace(&format!("{{{name}}}"), default);
+        url = replace(&url, &["{", name, "}"].concat(), default);
     }
-    let authority = url.split_once("://").map(|(_, rest)| rest).or_else(|| url.strip_prefix("//"));
+    let authority = cut(&url, "://").map(|(_, rest)| rest).or_else(|| url.strip_prefix("//"));
     let path = match authority {
         Some(rest) => rest.split_once('/').map_or("", |(_, path)| path),
         None => &url,

@@ -17,7 +17,8 @@
 use super::error::DecodeError;
 use super::header::{MAX_HEADER_BYTES, decode_with};
 use super::{LabelNames, Peer};
-use hashbrown::{DefaultHashBuilder, HashTable};
+use crate::Hashing;
+use hashbrown::HashTable;
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
 use std::rc::Rc;
@@ -36,7 +37,7 @@ const ENTRY_BYTES: usize =
 
 /// Decoded peers by metadata header, for one configuration's label names; a new configuration takes a new cache.
 #[derive(Debug)]
-pub struct PeerCache<S = DefaultHashBuilder> {
+pub struct PeerCache<S = Hashing> {
     labels: LabelNames,
     max_peers: usize,
     /// Serial numbers of entries, by hash of the header.
@@ -76,7 +77,7 @@ struct Entry {
 impl PeerCache {
     /// An empty cache of at most `max_peers` peers, 0 for none, each with the labels in `labels`.
     pub fn new(max_peers: usize, labels: LabelNames) -> Self {
-        Self::with_hasher(max_peers, labels, DefaultHashBuilder::default())
+        Self::with_hasher(max_peers, labels, Hashing::default())
     }
 }
 

@@ -9,6 +9,7 @@ use crate::config::{Config, Override, Phase, ReporterMode, Target, When};
 use crate::diag::Diagnostic;
 use crate::expr::{Bound, Findings, PeersRead, Scope, Side};
 use crate::mesh::LocalNode;
+use crate::metric::Reporter;
 use crate::metric::name::{self, Encoder};
 use crate::metric::standard::{self, Measure, Occasion};
 use crate::peer::LabelNames;
@@ -40,19 +41,31 @@ pub fn compile(config: &Config, host: &mut impl Host, warnings: &mut Vec<Diagnos
         conditions: &conditions,
         reads: &reads,
     };
-    let mut request = compiled.needs(&[Occasion::Request, Occasion::Messages, Occasion::End]);
-    of_attributes(&attributes, Phase::AfterResponse, &reads, &mut request);
+    let waypoint = config.reporter == ReporterMode::ServerGateway;
+    let reporters: &[Reporter] =
+        if waypoint { &[Reporter::Waypoint] } else { &[Reporter::Destination, Reporter::Source] };
+    let of_request = |reporters: &[Reporter]| {
+        let occasions = [Occasion::Request, Occasion::Messages, Occasion::End];
+        let mut needs = compiled.needs(&occasions, reporters);
+        of_attributes(&attributes, Phase::AfterResponse, &reads, &mut needs);
+        needs
+    };
+    let request = of_request(reporters);
+    let request_facts = reporters.iter().map(|r| of_request(&[*r]).facts).collect();
     let mut at_once = Needs::default();
     of_attributes(&attributes, Phase::OnRequest, &early_reads, &mut at_once);
-    let connection = compiled.needs(&[Occasion::Connection, Occasion::End]).of_connection(&reads);
-    let messages = compiled.needs(&[Occasion::Messages]);
-    let transfers = compiled.needs(&[Occasion::Connection]).of_connection(&reads);
+    let of_connection =
+        |occasions: &[Occasion]| compiled.needs(occasions, reporters).of_connection(&reads);
+    let connection = of_connection(&[Occasion::Connection, Occasion::End]);
+    let messages = compiled.needs(&[Occasion::Messages], reporters);
+    let transfers = of_connection(&[Occasion::Connection]);
     let late_attributes = attributes.iter().filter(|a| a.phase == Phase::AfterResponse);
     Plan {
-        waypoint: config.reporter == ReporterMode::ServerGateway,
+        waypoint,
         no_host_fallback: config.disable_host_header_fallback,
         early: at_once,
         request,
+        request_facts,
         connection,
         messages,
         transfers,
@@ -61,9 +74,10 @@ pub fn compile(config: &Config, host: &mut impl Host, warnings: &mut Vec<Diagnos
         reads,
         conditions,
         published_peers,
-        exchange: config.exchange.as_ref().map(|exchange| {
-            ExchangePlan::new(exchange, config.reporter == ReporterMode::ServerGateway, host)
-        }),
+        exchange: config
+            .exchange
+            .as_ref()
+            .map(|exchange| ExchangePlan::new(exchange, waypoint, host)),
         peer_labels,
         reporting_interval: config.reporting_interval,
         attributes,

@@ -34,6 +34,9 @@ const STANDARD_LABELS: [&str; 6] = [
 // === impl ExchangePlan ===
 
 impl ExchangePlan {
+    /// What clusters tell about it, remembered by their name.
+    pub const OF_CLUSTER: &[Fact] = &[Fact::ClusterExternal, Fact::ClusterDisablesExchange];
+
     pub fn new(config: &MetadataExchange, waypoint: bool, host: &mut impl Host) -> Self {
         let additional = LabelNames::new(
             config.additional_labels.iter().map(String::as_str).collect::<Vec<_>>(),
@@ -50,12 +53,7 @@ impl ExchangePlan {
 
     /// What has to be known of a stream to decide about its headers, and if wanted the host to be remembered.
     pub fn query(remembers_host: bool, host: &mut impl Host) -> Query {
-        let mut facts = vec![
-            Fact::ListenerDirection,
-            Fact::ClusterName,
-            Fact::ClusterExternal,
-            Fact::ClusterDisablesExchange,
-        ];
+        let mut facts = vec![Fact::ListenerDirection, Fact::ClusterName];
         facts.extend(remembers_host.then_some(Fact::GrpcHost));
         Query::compile(&facts, host)
     }

@@ -3,6 +3,7 @@
 mod attribute;
 mod compile;
 mod exchange;
+mod explain;
 mod layout;
 mod needs;
 mod reads;
@@ -10,7 +11,8 @@ mod reads;
 pub(crate) use attribute::AttributePlan;
 pub use compile::compile;
 pub(crate) use exchange::ExchangePlan;
-pub(crate) use needs::Needs;
+pub use explain::{Explained, Place, explain};
+pub(crate) use needs::{Needs, Use};
 pub(crate) use reads::{Reads, Values};
 
 use crate::attribute::Fact;
@@ -19,9 +21,9 @@ use crate::config::Phase;
 use crate::diag::Diagnostic;
 use crate::expr::{Bound, Findings, PeersRead, Slot};
 use crate::mesh::LocalNode;
-use crate::metric::Label;
 use crate::metric::name::Encoder;
 use crate::metric::standard::{Measure, Occasion};
+use crate::metric::{Label, Reporter};
 use crate::peer::LabelNames;
 use crate::port::MetricKind;
 
@@ -38,6 +40,8 @@ pub struct Plan {
     pub(crate) early: Needs,
     /// What metrics of requests, and attributes at their end, are made of.
     pub(crate) request: Needs,
+    /// The facts among them by reporter: destination, then source; or a waypoint alone.
+    pub(crate) request_facts: Vec<Vec<Fact>>,
     /// What metrics of connections are made of.
     pub(crate) connection: Needs,
     /// What metrics about messages are made of: a part of those of requests.
@@ -122,6 +126,20 @@ pub(crate) enum Gate {
     Condition(usize),
 }
 
+// === impl Gate ===
+
+impl Gate {
+    /// Whether it is open, as far as the reporter tells.
+    pub(crate) fn of_reporter(self, reporter: Reporter) -> Option<bool> {
+        let client = reporter == Reporter::Source;
+        match self {
+            Gate::Client => Some(client),
+            Gate::Server => Some(!client),
+            Gate::Condition(_) => None,
+        }
+    }
+}
+
 // === impl Plan ===
 
 impl Plan {
@@ -139,13 +157,11 @@ impl Plan {
     /// the host evaluates, nor what comes with headers or at the end; and a stream keeps its labels.
     pub(crate) fn reports_early(&self, occasion: Occasion) -> bool {
         let Some(needs) = self.lasting(occasion) else { return false };
-        let of_host = |all: &[Bound], used: &[usize]| {
-            used.iter().any(|index| all.get(*index).is_some_and(Bound::is_of_host))
-        };
+        let of_host = |all: &[Bound], index| all.get(index).is_some_and(Bound::is_of_host);
         let late = |slot| self.known(slot, occasion) == Known::AtEnd;
         self.records(occasion)
-            && !of_host(&self.expressions, &needs.expressions)
-            && !of_host(&self.conditions, &needs.conditions)
+            && !needs.expressions.iter().any(|used| of_host(&self.expressions, used.index))
+            && !needs.conditions.iter().any(|index| of_host(&self.conditions, *index))
             && !needs.reads.iter().any(|slot| late(*slot))
     }
 
@@ -169,6 +185,14 @@ impl Plan {
         !self.no_host_fallback
             && self.messages.facts.contains(&Fact::Host)
             && self.reports_early(Occasion::Messages)
+    }
+
+    /// Everything that is fetched of streams.
+    pub(crate) fn all_facts(&self) -> Vec<Fact> {
+        let of_metrics = [&self.early, &self.request].map(|needs| needs.facts.as_slice());
+        let of_exchange: &[Fact] =
+            if self.exchange.is_some() { ExchangePlan::OF_CLUSTER } else { &[] };
+        [&of_metrics[..], &[of_exchange]].concat().concat()
     }
 
     /// How often streams that last are reported, in milliseconds; 0 for never.

@@ -4,8 +4,8 @@ use super::reads::Reads;
 use super::{Gate, Group, Source};
 use crate::attribute::Fact;
 use crate::expr::{Bound, Side, Slot};
-use crate::metric::Label;
 use crate::metric::standard::{Measure, Occasion, Quantity};
+use crate::metric::{Label, Reporter};
 
 /// What is fetched and evaluated together.
 #[derive(Debug, Default)]
@@ -17,9 +17,19 @@ pub(crate) struct Needs {
     /// Everything expressions read, in no order, some more than once.
     pub reads: Vec<Slot>,
     /// Expressions of the plan, each once.
-    pub expressions: Vec<usize>,
+    pub expressions: Vec<Use>,
     /// Conditions of the plan, each once.
     pub conditions: Vec<usize>,
+}
+
+/// An expression of the plan, and who uses it: others may not even have what it reads.
+#[derive(Debug)]
+pub(crate) struct Use {
+    pub index: usize,
+    /// Whether proxies do that report as the source.
+    pub client: bool,
+    /// Whether all others do.
+    pub server: bool,
 }
 
 /// What the needs of metrics are found in.
@@ -50,15 +60,15 @@ impl Needs {
 // === impl Compiled ===
 
 impl Compiled<'_> {
-    /// The needs of the groups recorded on `occasions`, whoever reports.
-    pub fn needs(&self, occasions: &[Occasion]) -> Needs {
+    /// The needs of the groups recorded on `occasions` by any of `reporters`.
+    pub fn needs(&self, occasions: &[Occasion], reporters: &[Reporter]) -> Needs {
         let mut needs = Needs::default();
         for group in self.groups.iter().filter(|group| occasions.contains(&group.occasion)) {
             for (_, source) in &group.labels {
-                self.source(source, &mut needs);
+                self.source(source, reporters, &mut needs);
             }
             for metric in &group.metrics {
-                self.measure(metric.measure, &mut needs);
+                self.measure(metric.measure, reporters, &mut needs);
                 metric.unless.iter().for_each(|gate| self.gate(*gate, &mut needs));
             }
             needs.facts.push(Fact::ListenerDirection);
@@ -66,34 +76,46 @@ impl Compiled<'_> {
         needs
     }
 
-    fn source(&self, source: &Source, needs: &mut Needs) {
+    fn source(&self, source: &Source, reporters: &[Reporter], needs: &mut Needs) {
         match source {
             Source::Nothing => {}
-            Source::Standard(label) => needs.facts.extend_from_slice(of_label(*label)),
-            Source::Expression(index) => self.expression(*index, needs),
+            Source::Standard(label) => {
+                let facts = reporters.iter().flat_map(|reporter| of_label(*label, *reporter));
+                facts.for_each(|facts| needs.facts.extend_from_slice(facts));
+            }
+            Source::Expression(index) => self.expression(*index, reporters, needs),
             Source::When(gate, sources) => {
                 self.gate(*gate, needs);
-                self.source(&sources.0, needs);
-                self.source(&sources.1, needs);
+                for (source, open) in [(&sources.0, true), (&sources.1, false)] {
+                    let mut concerned = reporters.to_vec();
+                    concerned.retain(|reporter| gate.of_reporter(*reporter) != Some(!open));
+                    if !concerned.is_empty() {
+                        self.source(source, &concerned, needs);
+                    }
+                }
             }
         }
     }
 
-    fn measure(&self, measure: Measure, needs: &mut Needs) {
+    fn measure(&self, measure: Measure, reporters: &[Reporter], needs: &mut Needs) {
         match measure {
             Measure::Milliseconds => needs.facts.push(Fact::Duration),
             Measure::Bytes(fact) => needs.facts.push(fact),
             Measure::Growth(quantity) => needs.facts.extend(of_quantity(quantity)),
-            Measure::Expression(index) => self.expression(index, needs),
+            Measure::Expression(index) => self.expression(index, reporters, needs),
             Measure::One => {}
         }
     }
 
-    fn expression(&self, index: usize, needs: &mut Needs) {
-        if needs.expressions.contains(&index) {
+    fn expression(&self, index: usize, reporters: &[Reporter], needs: &mut Needs) {
+        let client = reporters.contains(&Reporter::Source);
+        let server = reporters.iter().any(|reporter| *reporter != Reporter::Source);
+        if let Some(known) = needs.expressions.iter_mut().find(|known| known.index == index) {
+            known.client |= client;
+            known.server |= server;
             return;
         }
-        needs.expressions.push(index);
+        needs.expressions.push(Use { index, client, server });
         if let Some(bound) = self.expressions.get(index) {
             needs.expression(bound, self.reads);
         }
@@ -135,62 +157,56 @@ pub(super) fn of_peer(side: Side) -> &'static [Fact] {
     }
 }
 
-fn of_label(label: Label) -> &'static [Fact] {
+/// What a label is made of, from a reporter's point of view; see [`crate::metric::Labels`].
+fn of_label(label: Label, reporter: Reporter) -> &'static [&'static [Fact]] {
+    let (source, destination) = match reporter {
+        Reporter::Source => (false, true),
+        Reporter::Destination => (true, false),
+        Reporter::Waypoint => (true, true),
+    };
     match label {
-        Label::Reporter => &[],
         Label::SourceWorkload
         | Label::SourceCanonicalService
         | Label::SourceCanonicalRevision
         | Label::SourceApp
         | Label::SourceVersion
-        | Label::SourceCluster => DOWNSTREAM,
-        Label::SourceWorkloadNamespace => &[
-            Fact::DownstreamPeer,
-            Fact::PeerPrincipal,
-            Fact::LocalPrincipal,
-            Fact::DownstreamPeerSan,
-            Fact::DownstreamLocalSan,
-        ],
-        Label::SourcePrincipal => &[
-            Fact::UpstreamLocalSan,
-            Fact::PeerPrincipal,
-            Fact::LocalPrincipal,
-            Fact::DownstreamPeerSan,
-        ],
+        | Label::SourceCluster
+            if source =>
+        {
+            &[DOWNSTREAM]
+        }
+        Label::SourceWorkloadNamespace if source => &[DOWNSTREAM, PRINCIPALS],
+        Label::SourcePrincipal if source => &[PRINCIPALS],
+        Label::SourcePrincipal => &[&[Fact::UpstreamLocalSan]],
         Label::DestinationWorkload
         | Label::DestinationCanonicalService
         | Label::DestinationCanonicalRevision
         | Label::DestinationApp
         | Label::DestinationVersion
-        | Label::DestinationCluster => UPSTREAM,
-        Label::DestinationWorkloadNamespace => {
-            &[Fact::UpstreamPeerSan, Fact::UpstreamPeer, Fact::EndpointWorkload]
+        | Label::DestinationCluster
+            if destination =>
+        {
+            &[UPSTREAM]
         }
-        Label::DestinationPrincipal => &[
-            Fact::UpstreamPeerSan,
-            Fact::UpstreamPeer,
-            Fact::EndpointWorkload,
-            Fact::PeerPrincipal,
-            Fact::LocalPrincipal,
-            Fact::DownstreamLocalSan,
-        ],
-        Label::DestinationService | Label::DestinationServiceName => {
-            &[Fact::Host, Fact::RouteName, Fact::ClusterName, Fact::ClusterService]
+        Label::DestinationWorkloadNamespace | Label::DestinationPrincipal if destination => {
+            &[&[Fact::UpstreamPeerSan], UPSTREAM]
         }
-        Label::DestinationServiceNamespace => &[
-            Fact::RouteName,
-            Fact::ClusterName,
-            Fact::ClusterService,
-            Fact::UpstreamPeer,
-            Fact::EndpointWorkload,
-        ],
-        Label::RequestProtocol => &[Fact::ContentType],
-        Label::ResponseCode => &[Fact::ResponseCode],
-        Label::GrpcResponseStatus => &[Fact::ContentType, Fact::GrpcStatus],
-        Label::ResponseFlags => &[Fact::ResponseFlags],
-        Label::ConnectionSecurityPolicy => PRINCIPALS,
+        Label::DestinationPrincipal => &[PRINCIPALS],
+        Label::DestinationService | Label::DestinationServiceName => SERVICE,
+        Label::DestinationServiceNamespace if destination => {
+            &[&[Fact::RouteName, Fact::ClusterName, Fact::ClusterService], UPSTREAM]
+        }
+        Label::RequestProtocol => &[&[Fact::ContentType]],
+        Label::ResponseCode => &[&[Fact::ResponseCode]],
+        Label::GrpcResponseStatus => &[&[Fact::ContentType, Fact::GrpcStatus]],
+        Label::ResponseFlags => &[&[Fact::ResponseFlags]],
+        Label::ConnectionSecurityPolicy if source => &[PRINCIPALS],
+        _ => &[],
     }
 }
+
+const SERVICE: &[&[Fact]] =
+    &[&[Fact::Host, Fact::RouteName, Fact::ClusterName, Fact::ClusterService]];
 
 /// Facts that only requests have.
 fn is_of_request(fact: Fact) -> bool {

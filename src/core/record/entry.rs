@@ -3,13 +3,13 @@
 use super::health::Errors;
 use super::scratch::Scratch;
 use super::stream::{Kind, Outcome, Stream};
-use super::{Recorder, query, query_with};
+use super::{Recorder, keys_by_reporter, query};
 use crate::attribute::{Fact, Facts, Query};
 use crate::config::Phase;
+use crate::expr::Numbers;
 use crate::metric::standard::Occasion;
 use crate::plan::Plan;
 use crate::port::{ExprId, Host, Sink};
-use hashbrown::HashMap;
 
 /// What is asked about an entry.
 #[derive(Debug)]
@@ -27,7 +27,9 @@ struct Published {
     /// Index into [`Plan::attribute_names`].
     name: usize,
     expression: ExprId,
-    outcomes: HashMap<Box<[u8]>, Outcome>,
+    /// Values by their hash, and what each stands for.
+    index: Numbers,
+    outcomes: Vec<(Box<[u8]>, Outcome)>,
 }
 
 /// Tells requests from connections: even a request that could not be read has a protocol.
@@ -74,6 +76,9 @@ impl Recorder {
             }
         }
         stream.kind = entries.fetch(host, &mut self.scratch);
+        if !stream.is_connection() {
+            self.recall(&stream, host);
+        }
         if self.is_over() && !(stream.is_connection() && is_counted()) {
             if derive && !stream.is_connection() {
                 errors.merge(self.derive(Phase::OnRequest, &stream, host));
@@ -94,12 +99,20 @@ impl Recorder {
 impl Entries {
     fn compile(plan: &Plan, host: &mut impl Host) -> Self {
         let early = !plan.early.slots.is_empty();
-        let early = early.then(|| query(&plan.early, &plan.early_reads, host));
-        let also = [&plan.early.facts[..], &[Fact::Duration]].concat();
+        let early = early.then(|| {
+            let facts = [plan.early.facts.clone()];
+            query(&facts, &plan.early, &plan.early_reads, host).only_if(IS_REQUEST, host)
+        });
+        let also = |facts: Vec<Fact>, more: &[Fact]| [&facts, more, &[Fact::Duration]].concat();
+        let request: Vec<Vec<Fact>> = keys_by_reporter(plan)
+            .into_iter()
+            .map(|facts| also(facts, &plan.early.facts))
+            .collect();
+        let connection = [also(plan.connection.facts.clone(), &[])];
         Self {
-            early: early.map(|query| query.only_if(IS_REQUEST, host)),
-            request: query_with(&plan.request, &also, &plan.reads, host).only_if(IS_REQUEST, host),
-            connection: query_with(&plan.connection, &[Fact::Duration], &plan.reads, host),
+            early,
+            request: query(&request, &plan.request, &plan.reads, host).only_if(IS_REQUEST, host),
+            connection: query(&connection, &plan.connection, &plan.reads, host),
             published: Published::all(plan, host),
         }
     }
@@ -121,7 +134,7 @@ impl Entries {
             let value = scratch.buffer.get(start..).unwrap_or_default();
             if read.is_ok() && !value.is_empty() {
                 found = true;
-                let outcome = published.outcomes.get(value).copied().flatten();
+                let outcome = published.outcome(value);
                 if let Some(slot) = scratch.attributes.get_mut(published.name) {
                     *slot = outcome;
                 }
@@ -146,14 +159,33 @@ impl Published {
                 let text =
                     format!("'wasm.{name}' in filter_state ? filter_state['wasm.{name}'] : ''");
                 let Ok(expression) = host.compile(&text) else { continue };
-                all.push(Self { name: attribute.name, expression, outcomes: HashMap::new() });
+                all.push(Self {
+                    name: attribute.name,
+                    expression,
+                    index: Numbers::default(),
+                    outcomes: Vec::new(),
+                });
             }
             if let Some(published) = all.get_mut(place) {
                 for (number, value) in attribute.values().enumerate() {
-                    published.outcomes.entry(value.into()).or_insert(Some((index, number)));
+                    published.add(value, (index, number));
                 }
             }
         }
         all
+    }
+
+    fn add(&mut self, value: &[u8], outcome: (usize, usize)) {
+        if self.outcome(value).is_none() {
+            let hash = self.index.hash(value);
+            self.index.insert(hash, u32::try_from(self.outcomes.len()).unwrap_or(u32::MAX));
+            self.outcomes.push((value.into(), Some(outcome)));
+        }
+    }
+
+    fn outcome(&self, value: &[u8]) -> Outcome {
+        let entry = |number: u32| self.outcomes.get(usize::try_from(number).ok()?);
+        let same = |number: u32| entry(number).is_some_and(|(known, _)| **known == *value);
+        entry(self.index.find(self.index.hash(value), &same)?)?.1
     }
 }

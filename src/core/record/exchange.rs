@@ -3,6 +3,7 @@
 use super::health::Errors;
 use super::stream::Exchanged;
 use crate::attribute::gather::Ranges;
+use crate::attribute::memory::Memories;
 use crate::attribute::{Fact, Facts, Query};
 use crate::peer::cache::PeerCache;
 use crate::peer::direction::{Cluster, Direction, Received, Step};
@@ -32,11 +33,13 @@ impl Exchange {
     pub fn on_request(
         &mut self,
         plan: &ExchangePlan,
+        memories: &mut Memories,
         host: &mut impl Host,
         errors: &mut Errors,
     ) -> Exchanged {
         self.buffer.clear();
         self.query.fetch(host, &mut self.buffer, &mut self.facts);
+        memories.recall(true, host, &mut self.buffer, &mut self.facts);
         let facts = Facts::new(&self.buffer, &self.facts);
         let direction =
             Direction::from_number(facts.int(Fact::ListenerDirection).unwrap_or_default());

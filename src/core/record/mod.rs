@@ -11,15 +11,18 @@ pub use health::count_config_errors;
 pub use stream::Stream;
 
 use crate::attribute::gather::{fetch_apart, fetch_read};
+use crate::attribute::memory::{Memories, keys_of};
 use crate::attribute::read::Known;
 use crate::attribute::{Fact, Facts, Query};
 use crate::config::Phase;
 use crate::expr::{self, NoValue, Side};
+use crate::limits::FORGET_INTERVAL;
+use crate::metric::Reporter;
 use crate::metric::series::{MetricIds, SeriesTable};
 use crate::metric::standard::{Measure, Occasion};
 use crate::peer::cache::PeerCache;
 use crate::peer::filter_state;
-use crate::plan::{ExchangePlan, Group, MetricPlan, Needs, Plan, Reads, Values};
+use crate::plan::{ExchangePlan, Group, MetricPlan, Needs, Plan, Reads, Use, Values};
 use crate::port::{Failed, Host, MetricId, MetricKind, Sink};
 use entry::Entries;
 use exchange::Exchange;
@@ -33,6 +36,7 @@ use view::{View, quantities};
 pub struct Recorder {
     plan: Plan,
     queries: Queries,
+    memories: Memories,
     exchange: Option<Exchange>,
     /// `None` until the first entry of an access log.
     entries: Option<Entries>,
@@ -49,6 +53,8 @@ struct Queries {
     early: Query,
     /// All about a request.
     request: Query,
+    /// The same without what would tell a peer that the exchange has told.
+    exchanged: Query,
     /// All about a connection.
     connection: Query,
 }
@@ -69,6 +75,7 @@ impl Recorder {
         });
         Self {
             queries: Queries::compile(&plan, host),
+            memories: Memories::compile(&plan.all_facts(), host),
             exchange,
             entries: None,
             series: plan.groups.iter().map(|_| SeriesTable::default()).collect(),
@@ -87,7 +94,8 @@ impl Recorder {
     pub fn on_request(&mut self, stream: &mut Stream, host: &mut impl Host, sink: &mut impl Sink) {
         let mut errors = Errors::default();
         if let (Some(exchange), Some(plan)) = (&mut self.exchange, &self.plan.exchange) {
-            stream.exchange = Some(exchange.on_request(plan, host, &mut errors));
+            let memories = &mut self.memories;
+            stream.exchange = Some(exchange.on_request(plan, memories, host, &mut errors));
         }
         errors.merge(self.derive_as_received(stream, host));
         self.health.tell(errors, sink);
@@ -234,10 +242,34 @@ impl Recorder {
     fn fetch(&mut self, stream: &Stream, host: &mut impl Host) {
         let Scratch { facts, ranges, .. } = &mut self.scratch;
         let query = match stream.kind {
+            Kind::Request if stream.knows_peer() => &mut self.queries.exchanged,
             Kind::Request => &mut self.queries.request,
             Kind::Connection => &mut self.queries.connection,
         };
         query.fetch(host, facts, ranges);
+        if stream.kind == Kind::Request {
+            self.recall(stream, host);
+        }
+    }
+
+    /// Adds the facts that a request has in common with others.
+    fn recall(&mut self, stream: &Stream, host: &mut impl Host) {
+        let Scratch { facts, ranges, .. } = &mut self.scratch;
+        let known = view::upstream(stream, &Facts::new(facts, ranges)).is_known();
+        self.memories.recall(known, host, facts, ranges);
+    }
+
+    /// Time has passed, a few seconds: what may have changed is asked for anew.
+    pub fn forget(&mut self) {
+        self.memories.forget();
+    }
+
+    /// Milliseconds after which the recorder wants to be told that time has passed; 0 for never.
+    pub fn tick_period(&self) -> u32 {
+        match self.plan.reporting_interval() {
+            0 if self.memories.forgets() => FORGET_INTERVAL,
+            interval => interval,
+        }
     }
 
     /// Fetches what the labels of a stream that lasts are made of, from a timer.
@@ -386,19 +418,34 @@ impl Recorder {
 
 impl Queries {
     fn compile(plan: &Plan, host: &mut impl Host) -> Self {
+        let of_all = |needs: &Needs| vec![needs.facts.clone()];
+        let keys = keys_by_reporter(plan);
+        let exchanged = match (keys.as_slice(), &plan.exchange) {
+            ([inbound, others], Some(_)) => vec![
+                without(inbound, &[Fact::DownstreamPeer]),
+                without(others, &[Fact::UpstreamPeer, Fact::UpstreamAddress]),
+            ],
+            _ => keys.clone(),
+        };
         Self {
-            early: query(&plan.early, &plan.early_reads, host),
-            request: query(&plan.request, &plan.reads, host),
-            connection: query(&plan.connection, &plan.reads, host),
+            early: query(&of_all(&plan.early), &plan.early, &plan.early_reads, host),
+            request: query(&keys, &plan.request, &plan.reads, host),
+            exchanged: query(&exchanged, &plan.request, &plan.reads, host),
+            connection: query(&of_all(&plan.connection), &plan.connection, &plan.reads, host),
         }
     }
 }
 
-fn query(needs: &Needs, reads: &Reads, host: &mut impl Host) -> Query {
-    query_with(needs, &[], reads, host)
+fn without(facts: &[Fact], told: &[Fact]) -> Vec<Fact> {
+    facts.iter().copied().filter(|fact| !told.contains(fact)).collect()
 }
 
-fn query_with(needs: &Needs, also: &[Fact], reads: &Reads, host: &mut impl Host) -> Query {
+/// What is fetched of a request by each reporter, keys in the place of what is remembered.
+fn keys_by_reporter(plan: &Plan) -> Vec<Vec<Fact>> {
+    plan.request_facts.iter().map(|facts| keys_of(facts)).collect()
+}
+
+fn query(facts: &[Vec<Fact>], needs: &Needs, reads: &Reads, host: &mut impl Host) -> Query {
     let mut slots = Vec::new();
     for slot in &needs.slots {
         if !slots.contains(slot) {
@@ -406,7 +453,8 @@ fn query_with(needs: &Needs, also: &[Fact], reads: &Reads, host: &mut impl Host)
         }
     }
     let fetched = slots.into_iter().filter_map(|slot| Some((slot, reads.fetch(slot)?)));
-    Query::with_reads(&[&needs.facts, also].concat(), fetched, host)
+    let facts: Vec<&[Fact]> = facts.iter().map(Vec::as_slice).collect();
+    Query::with_reads(&facts, fetched, host)
 }
 
 // === impl Kind ===
@@ -450,8 +498,12 @@ fn evaluate(
     let mut errors = Errors::default();
     let Scratch { facts, ranges, buffer, values: found, conditions, attributes, .. } = scratch;
     let values = values(plan, &plan.reads, stream, Facts::new(facts, ranges), attributes);
-    for index in &needs.expressions {
+    let client = view::reporter(plan, &values.facts) == Reporter::Source;
+    for Use { index, client: of_client, server: of_server } in &needs.expressions {
         let Some(bound) = plan.expressions.get(*index) else { continue };
+        if !(if client { *of_client } else { *of_server }) {
+            continue;
+        }
         let start = buffer.len();
         let written = bound.write(&values, host, buffer);
         if written == Err(NoValue::Failed) {

@@ -79,6 +79,14 @@ impl Stream {
     pub fn is_connection(&self) -> bool {
         self.kind == Kind::Connection
     }
+
+    /// Whether the exchange has told the peer that the reporter's labels are made of.
+    pub(super) fn knows_peer(&self) -> bool {
+        self.exchange.as_ref().is_some_and(|exchanged| match exchanged.direction {
+            Direction::Inbound => exchanged.downstream.is_some(),
+            _ => exchanged.upstream.is_some(),
+        })
+    }
 }
 
 // === impl Exchanged ===

@@ -16,6 +16,14 @@ pub(super) struct View<'a> {
 
 const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
 
+/// Whose point of view a stream's labels take.
+pub(super) fn reporter(plan: &Plan, facts: &Facts<'_>) -> Reporter {
+    match plan.waypoint {
+        true => Reporter::Waypoint,
+        false => Reporter::of_direction(facts.int(Fact::ListenerDirection)),
+    }
+}
+
 /// The client: as exchanged, else as the proxy knows it.
 pub(super) fn downstream<'a>(stream: &'a Stream, facts: &Facts<'a>) -> PeerView<'a> {
     let exchanged = stream.exchange.as_ref().and_then(Exchanged::downstream_view);
@@ -52,14 +60,9 @@ impl<'a> View<'a> {
         scratch: &'a Scratch,
         facts: &'a Facts<'a>,
     ) -> Self {
-        let reporter = if plan.waypoint {
-            Reporter::Waypoint
-        } else {
-            Reporter::of_direction(facts.int(Fact::ListenerDirection))
-        };
         let tcp = stream.kind == Kind::Connection;
         let labels = Labels {
-            reporter,
+            reporter: reporter(plan, facts),
             local: &plan.local,
             downstream: downstream(stream, facts),
             upstream: upstream(stream, facts),
@@ -90,11 +93,9 @@ impl<'a> View<'a> {
     }
 
     fn is_open(&self, gate: Gate) -> bool {
-        let client = self.labels.reporter == Reporter::Source;
         match gate {
-            Gate::Client => client,
-            Gate::Server => !client,
             Gate::Condition(index) => self.scratch.holds(index),
+            gate => gate.of_reporter(self.labels.reporter) == Some(true),
         }
     }
 

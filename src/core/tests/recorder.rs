@@ -303,7 +303,7 @@ fn a_thousand_conditions_cost_the_calls_of_one() {
     let (mut host, mut stats) = (at("GET", "/r999/7?x=1"), Stats::default());
     host.facts.insert(Fact::Host, b"web".to_vec());
     host.attributes.insert("request.headers['x']".into(), b"y".to_vec());
-    host.attributes.insert("connection.id".into(), int(9));
+    host.facts.insert(Fact::ConnectionId, int(9));
     let mut recorder = recorder(&config, &mut host, &mut stats);
     log(&mut recorder, &mut host, &mut stats);
     let (evaluations, calls) = (host.evaluations, stats.calls);

@@ -76,7 +76,7 @@ impl<'p> Parser<'p> {
         let mut parts = Vec::new();
         while !self.rest.is_empty() && !self.rest.starts_with(['|', ')']) {
             if self.eat("\\Q") {
-                let (quoted, rest) = self.rest.split_once("\\E").unwrap_or((self.rest, ""));
+                let (quoted, rest) = crate::text::cut(self.rest, "\\E").unwrap_or((self.rest, ""));
                 self.rest = rest;
                 for c in quoted.chars() {
                     parts.push(self.literal(c)?);

@@ -25,6 +25,8 @@ pub struct Script {
     pub connection: bool,
     /// Whether a list of facts cannot be evaluated.
     pub lists_fail: bool,
+    /// Lists that take attributes for granted cannot be evaluated.
+    pub bare_fails: bool,
     /// Whether attributes cannot be published.
     pub publishing_fails: bool,
     pub published: Vec<(String, String)>,
@@ -37,7 +39,7 @@ pub struct Script {
 impl Script {
     fn answer(&self, text: &str) -> Option<Vec<u8>> {
         if let Some((fact, _)) = TABLE.iter().find(|(_, expression)| *expression == text) {
-            return Some(self.facts.get(fact).cloned().unwrap_or_default());
+            return Some(self.fact(*fact));
         }
         if let Some(value) = self.read(text) {
             return Some(value);
@@ -68,18 +70,62 @@ impl Script {
         Some([mark.as_bytes(), known.map(Vec::as_slice).unwrap_or_default()].concat())
     }
 
+    /// A list, or the one of two that is meant for the listener's direction.
     fn list(&self, text: &str) -> Option<Vec<u8>> {
-        let unconditional =
-            text.strip_prefix(IS_REQUEST).and_then(|text| text.strip_suffix(" : ''"));
-        let text = unconditional.unwrap_or(text);
-        let elements = text.strip_prefix('[')?.strip_suffix(']')?.split(", ");
-        let values: Option<Vec<Vec<u8>>> = elements.map(|element| self.answer(element)).collect();
+        let conditional =
+            text.strip_prefix(IS_REQUEST).and_then(|text| text.strip_suffix(") : ''"));
+        let mut text = conditional.unwrap_or(text);
+        if let Some((_, lists)) = text.split_once(BY_DIRECTION) {
+            let (inbound, others) = lists.split_once("] : [")?;
+            let is_inbound = self.facts.get(&Fact::ListenerDirection) == Some(&int(1));
+            text = if is_inbound { inbound } else { others.strip_suffix(']')? };
+        } else {
+            text = text.strip_prefix('[')?.strip_suffix(']')?;
+        }
+        let values: Option<Vec<Vec<u8>>> =
+            text.split(", ").map(|element| self.element(element)).collect();
         values.filter(|_| !self.lists_fail).map(|values| encode_list(&values))
+    }
+
+    fn element(&self, text: &str) -> Option<Vec<u8>> {
+        if text == "1" {
+            return Some(int(1));
+        }
+        let is_bare = |expression: &str| {
+            expression.ends_with(&format!(" ? {text} : ''")) && expression.starts_with("has(")
+        };
+        match TABLE.iter().find(|(fact, expression)| is_bare(expression) && *fact != Fact::GrpcHost)
+        {
+            Some(_) if self.bare_fails => None,
+            Some((fact, _)) => Some(self.fact(*fact)),
+            None => self.answer(text),
+        }
+    }
+
+    /// A fact; streams whose facts have a key have one.
+    fn fact(&self, fact: Fact) -> Vec<u8> {
+        let known = self.facts.get(&fact).cloned();
+        let is_known = |facts: &[Fact]| facts.iter().any(|fact| self.facts.contains_key(fact));
+        let of_cluster = [
+            Fact::ClusterService,
+            Fact::ClusterExternal,
+            Fact::ClusterDisablesExchange,
+            Fact::EndpointWorkload,
+        ];
+        known.unwrap_or_else(|| match fact {
+            Fact::ConnectionId => int(7),
+            Fact::ClusterName if is_known(&of_cluster) => b"c".to_vec(),
+            Fact::UpstreamAddress if is_known(&[Fact::EndpointWorkload]) => b"10.0.0.1:80".to_vec(),
+            _ => Vec::new(),
+        })
     }
 }
 
+/// In front of the list for inbound streams, with the list for others behind it.
+const BY_DIRECTION: &str = "xds.listener_direction == 1 ? [";
+
 /// What asks for facts of requests alone begins with it.
-const IS_REQUEST: &str = "has(request.protocol) ? ";
+const IS_REQUEST: &str = "has(request.protocol) ? (";
 
 impl Host for Script {
     fn compile(&mut self, expression: &str) -> Result<ExprId, Refused> {
@@ -100,7 +146,7 @@ impl Host for Script {
             Some("") => Some(vec![u8::from(!self.connection)]),
             Some(_) if self.connection => Some(Vec::new()),
             Some(_) => self.list(text),
-            None if text.starts_with('[') => self.list(text),
+            None if text.starts_with('[') || text.contains(BY_DIRECTION) => self.list(text),
             None => self.answer(text),
         };
         out.extend(value.ok_or(FAILURE)?);

@@ -1,0 +1,136 @@
+//! What is asked of the proxy for each request, and what is remembered, against a scripted one.
+
+mod support;
+
+use opmeter_core::attribute::Fact;
+use opmeter_core::{Recorder, Stream, configure};
+use support::{Script, Stats, int};
+
+/// `services[0]` of a cluster, as a map is encoded.
+fn service(host: &str) -> Vec<u8> {
+    let mut map = vec![1, 0, 0, 0, 4, 0, 0, 0, host.len() as u8, 0, 0, 0];
+    map.extend_from_slice(b"host\0");
+    map.extend_from_slice(host.as_bytes());
+    map.push(0);
+    map
+}
+
+fn outbound() -> Script {
+    let facts = [
+        (Fact::ListenerDirection, int(2)),
+        (Fact::ResponseCode, int(200)),
+        (Fact::ClusterName, b"outbound|80||web".to_vec()),
+        (Fact::ClusterService, service("web.shop")),
+        (Fact::UpstreamAddress, b"10.0.0.1:80".to_vec()),
+        (Fact::EndpointWorkload, b"web-v1;shop;web;v1;west".to_vec()),
+    ];
+    Script { facts: facts.into(), ..Script::default() }
+}
+
+fn inbound() -> Script {
+    let facts = [
+        (Fact::ListenerDirection, int(1)),
+        (Fact::ResponseCode, int(200)),
+        (Fact::ConnectionId, int(7)),
+        (Fact::DownstreamPeerSan, b"spiffe://td/ns/shop/sa/cart".to_vec()),
+        (Fact::DownstreamLocalSan, b"spiffe://td/ns/shop/sa/web".to_vec()),
+    ];
+    Script { facts: facts.into(), ..Script::default() }
+}
+
+struct Proxy {
+    host: Script,
+    stats: Stats,
+    recorder: Recorder,
+}
+
+impl Proxy {
+    fn new(mut host: Script) -> Self {
+        let mut stats = Stats::default();
+        let configured = configure(b"{}", &mut host).expect("the configuration is accepted");
+        let recorder = Recorder::new(configured.plan, &mut host, &mut stats);
+        Self { host, stats, recorder }
+    }
+
+    /// Logs a request; how many evaluations it took.
+    fn log(&mut self) -> usize {
+        let before = self.host.evaluations;
+        self.recorder.on_log(&mut Stream::default(), &mut self.host, &mut self.stats);
+        self.host.evaluations - before
+    }
+
+    fn series_with(&self, label: &str) -> bool {
+        self.stats.names.iter().any(|(_, name)| name.contains(label))
+    }
+}
+
+#[test]
+fn a_cluster_and_an_endpoint_are_asked_for_once() {
+    let mut proxy = Proxy::new(outbound());
+    assert_eq!(proxy.log(), 3, "the list, the cluster, the endpoint");
+    assert_eq!(proxy.log(), 1);
+    assert!(proxy.series_with("destination_service=.=web.shop;"));
+    assert!(proxy.series_with("destination_workload=.=web-v1;"));
+
+    proxy.host.facts.insert(Fact::UpstreamAddress, b"10.0.0.2:80".to_vec());
+    proxy.host.facts.insert(Fact::EndpointWorkload, b"web-v2;shop;web;v2;west".to_vec());
+    assert_eq!(proxy.log(), 2, "another endpoint of the same cluster");
+    assert!(proxy.series_with("destination_workload=.=web-v2;"));
+}
+
+/// The control plane may describe a cluster anew under the same name.
+#[test]
+fn clusters_and_endpoints_are_forgotten_after_some_time() {
+    let mut proxy = Proxy::new(outbound());
+    assert!(proxy.recorder.tick_period() > 0);
+    proxy.log();
+    proxy.host.facts.insert(Fact::ClusterService, service("cart.shop"));
+    proxy.log();
+    assert!(!proxy.series_with("destination_service=.=cart.shop;"));
+    proxy.recorder.forget();
+    assert_eq!(proxy.log(), 3);
+    assert!(proxy.series_with("destination_service=.=cart.shop;"));
+}
+
+#[test]
+fn the_identities_of_a_connection_are_asked_for_once() {
+    let mut proxy = Proxy::new(inbound());
+    assert_eq!(proxy.log(), 5, "the list, and four identities");
+    assert_eq!(proxy.log(), 1);
+    assert!(proxy.series_with("source_principal=.=spiffe://td/ns/shop/sa/cart;"));
+    assert!(proxy.series_with("connection_security_policy=.=mutual_tls;"));
+
+    proxy.host.facts.insert(Fact::ConnectionId, int(8));
+    proxy.host.facts.remove(&Fact::DownstreamPeerSan);
+    assert_eq!(proxy.log(), 5, "another connection");
+    assert!(proxy.series_with("connection_security_policy=.=none;"));
+}
+
+/// More than is remembered is asked for again, with the same labels.
+#[test]
+fn what_is_remembered_is_bounded() {
+    let mut proxy = Proxy::new(inbound());
+    for connection in 0..3_000 {
+        proxy.host.facts.insert(Fact::ConnectionId, int(connection));
+        assert_eq!(proxy.log(), 5);
+    }
+    assert_eq!(proxy.log(), 1, "the last is known");
+    proxy.host.facts.insert(Fact::ConnectionId, int(0));
+    assert_eq!(proxy.log(), 5, "the first is not any more");
+    assert_eq!(proxy.stats.total("istio_requests_total"), 3_002);
+}
+
+/// What every ordinary request has is taken for granted; after one that had not, the next are asked carefully.
+#[test]
+fn a_list_that_takes_too_much_for_granted_is_not_tried_again_at_once() {
+    let mut proxy = Proxy::new(inbound());
+    proxy.log();
+    proxy.host.bare_fails = true;
+    assert_eq!(proxy.log(), 2, "the list, and the careful one");
+    for _ in 0..32 {
+        assert_eq!(proxy.log(), 1, "the careful one alone");
+    }
+    assert_eq!(proxy.log(), 2);
+    assert_eq!(proxy.stats.total("istio_requests_total"), 35);
+    assert!(proxy.series_with("response_code=.=200;"));
+}
