@@ -1,7 +1,7 @@
 # opmeter: per-operation Istio metrics for any Envoy. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build envoy-path test test-versions check unit wasm-test bench bench-core deny clean
+.PHONY: help run build envoy-path test test-versions check unit wasm-test bench bench-core manifests deny clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ bench: build ## What the module costs a real Envoy, under two minutes; FULL=1 me
 
 bench-core: ## What the core costs alone, natively: matching, configuring, a request, a header
 	@cargo bench -q -p opmeter-bench --bench core
+
+manifests: ## Make istio-manifests/ again from its opmeter.yaml files
+	@make/manifests.sh
 
 deny: ## Licences, bans and sources of all dependencies (needs cargo-deny)
 	@make/deny.sh

@@ -7,6 +7,17 @@ use std::path::PathBuf;
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::budget::BudgetArgs;
+use crate::doctor::DoctorArgs;
+use crate::examples;
+use crate::explain::ExplainArgs;
+use crate::generate::{CompletionsArgs, ManArgs};
+use crate::lint::LintArgs;
+use crate::openapi::OpenapiArgs;
+use crate::render::RenderArgs;
+use crate::schema::SchemaArgs;
+use crate::top::{ScrapeArgs, TopArgs};
+
 /// Linux answers on all of 127.0.0.0/8, so each sidecar gets an address and both keep Istio's ports. Elsewhere only 127.0.0.1
 /// is there, and the server's ports move up.
 const SERVER_ADDRESS: &str = if cfg!(target_os = "linux") { "127.0.0.2" } else { "127.0.0.1" };
@@ -14,7 +25,8 @@ const SERVER_SHIFT: u16 = if cfg!(target_os = "linux") { 0 } else { 100 };
 
 /// Per-operation Istio metrics for any Envoy.
 #[derive(Debug, Parser)]
-#[command(name = "opmeter", version, arg_required_else_help = true)]
+#[command(name = "opmeter", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(after_help = examples::ALL)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -23,7 +35,41 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Start a sample mesh of two real Envoys, send traffic through it and show the metrics
+    #[command(after_help = examples::RUN)]
     Run(RunArgs),
+    /// Find what is wrong with configurations and manifests before a proxy gets them
+    #[command(after_help = examples::LINT)]
+    Lint(LintArgs),
+    /// Tell what becomes of one request: its operation and why, every label, the metrics
+    #[command(after_help = examples::EXPLAIN)]
+    Explain(ExplainArgs),
+    /// Make manifests and bootstraps from one small file; or tell what Telemetry resources come to
+    #[command(after_help = examples::RENDER)]
+    Render(RenderArgs),
+    /// Turn API descriptions into operations: OpenAPI documents, protobuf descriptor sets
+    #[command(after_help = examples::OPENAPI)]
+    Openapi(OpenapiArgs),
+    /// Tell what a configuration costs: series and bytes per proxy, and in Prometheus
+    #[command(after_help = examples::BUDGET)]
+    Budget(BudgetArgs),
+    /// Show the operations of running proxies once
+    #[command(after_help = examples::SCRAPE)]
+    Scrape(ScrapeArgs),
+    /// Show the operations of running proxies live: rates, errors, durations
+    #[command(after_help = examples::TOP)]
+    Top(TopArgs),
+    /// Tell why a running proxy has no metrics, or others than it should
+    #[command(after_help = examples::DOCTOR)]
+    Doctor(DoctorArgs),
+    /// Print the JSON Schema of the configuration, for editors
+    #[command(after_help = examples::SCHEMA)]
+    Schema(SchemaArgs),
+    /// Print a script that completes this command's words in a shell
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions(CompletionsArgs),
+    /// Write the manual pages
+    #[command(after_help = examples::MAN)]
+    Man(ManArgs),
     /// Replace this process by a program that ends with its parent
     #[command(hide = true)]
     Guard(GuardArgs),

@@ -4,11 +4,11 @@
 
 mod bootstrap;
 mod certificates;
-mod http;
-mod interrupt;
+pub mod http;
+pub mod interrupt;
 mod places;
 mod proxy;
-mod quantile;
+pub mod quantile;
 mod report;
 mod scrape;
 mod traffic;

@@ -106,7 +106,7 @@ mod tests {
         let command = ["opmeter", "run", "--envoy", "envoy"];
         match Cli::try_parse_from(command.iter().chain(extra)).unwrap().command {
             Command::Run(args) => Places::new(&args.addresses),
-            Command::Guard(_) => unreachable!(),
+            _ => unreachable!(),
         }
     }
 

@@ -75,7 +75,7 @@ fn a_taken_port_is_one_clear_sentence() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("an address").port();
     let output = run(&envoy, &module, Some(("SERVER_ADMIN_PORT", port)));
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     let told = String::from_utf8_lossy(&output.stderr);
     let sentence =
         format!("opmeter: port {port} on 127.0.0.1 is taken; move it with SERVER_ADMIN_PORT=...\n");
@@ -86,7 +86,7 @@ fn a_taken_port_is_one_clear_sentence() {
 fn a_missing_module_is_one_clear_sentence() {
     let Some((envoy, _)) = parts() else { return };
     let output = run(&envoy, Path::new("nowhere.wasm"), None);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(told.lines().count(), 1, "{told}");
     assert!(told.starts_with("opmeter: ") && told.contains("nowhere.wasm"), "{told}");

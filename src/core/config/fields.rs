@@ -54,14 +54,21 @@ impl<'v, 'd> Fields<'v, 'd> {
         }
     }
 
-    /// `true` or `false`, also as a string: older configurations have `debug: "false"`.
+    /// `true` or `false`.
     pub fn boolean(&mut self, name: &str) -> Option<bool> {
         let (path, value) = self.get(name)?;
         match value {
             Value::Bool(flag) => Some(*flag),
-            Value::String(text) if text == "true" => Some(true),
-            Value::String(text) if text == "false" => Some(false),
             other => self.mismatch(path, other, "true or false"),
+        }
+    }
+
+    /// The same, also as a string: older configurations have `debug: "false"`.
+    pub fn flag(&mut self, name: &str) -> Option<bool> {
+        match self.get(name)?.1.as_str() {
+            Some("true") => Some(true),
+            Some("false") => Some(false),
+            _ => self.boolean(name),
         }
     }
 

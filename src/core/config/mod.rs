@@ -11,6 +11,7 @@ mod validate;
 pub use telemetry::Disabled;
 
 use crate::diag::{Diagnostic, Severity};
+use crate::metric::standard;
 use crate::operation::Template;
 use crate::port::MetricKind;
 
@@ -180,6 +181,19 @@ pub struct StatNames {
     pub field_separator: String,
     /// Between label name and value, `=.=`.
     pub value_separator: String,
+}
+
+// === impl Target ===
+
+impl Target {
+    /// Whether it is about the metric of a name, without the prefix.
+    pub fn concerns(&self, metric: &str) -> bool {
+        match self {
+            Target::All => true,
+            Target::Standard => standard::is_standard(metric),
+            Target::Named(name) => name == metric,
+        }
+    }
 }
 
 // === impl StatNames ===

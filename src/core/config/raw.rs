@@ -128,7 +128,7 @@ pub(super) fn read(text: &[u8], diagnostics: &mut Vec<Diagnostic>) -> RawConfig 
 fn config(value: &Value, diagnostics: &mut Vec<Diagnostic>) -> RawConfig {
     let mut raw = RawConfig::default();
     let mut fields = Fields::open((String::new(), value), &CONFIG, diagnostics);
-    fields.boolean("debug");
+    fields.flag("debug");
     fields.milliseconds("rotation_interval");
     fields.milliseconds("graceful_deletion_interval");
     let attributes = fields.list("attributes");

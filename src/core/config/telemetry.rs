@@ -109,7 +109,7 @@ pub(super) fn read(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> Teleme
 fn change(at: Located<'_>, merged: &mut Telemetry, diagnostics: &mut Vec<Diagnostic>) {
     let path = at.0.clone();
     let mut fields = Fields::open(at, &OVERRIDE, diagnostics);
-    let disabled = fields.boolean("disabled");
+    let disabled = fields.flag("disabled");
     let tags = fields.members("tagOverrides");
     let selected = fields.object("match");
     let mut change = Override {

@@ -5,7 +5,7 @@ use super::needs::{Compiled, Needs};
 use super::reads::{Reads, pod_label};
 use super::{AttributePlan, ExchangePlan, Gate, MetricPlan, Plan, Source, left_out};
 use crate::attribute::Fact;
-use crate::config::{Config, Override, Phase, ReporterMode, Target, When};
+use crate::config::{Config, Override, Phase, ReporterMode, When};
 use crate::diag::Diagnostic;
 use crate::expr::{Bound, Findings, PeersRead, Scope, Side};
 use crate::mesh::LocalNode;
@@ -285,11 +285,7 @@ fn apply(
         Ok(when) => when,
         Err(problems) => return left_out(&path, problems, "the entry has no effect", warnings),
     };
-    let concerned = |layout: &Layout| match &change.target {
-        Target::All => true,
-        Target::Standard => standard::is_standard(&layout.name),
-        Target::Named(name) => layout.name == *name,
-    };
+    let concerned = |layout: &Layout| change.target.concerns(&layout.name);
     if change.drop {
         match when {
             None => layouts.retain(|layout| !concerned(layout)),

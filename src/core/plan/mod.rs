@@ -4,6 +4,7 @@ mod attribute;
 mod compile;
 mod exchange;
 mod explain;
+mod families;
 mod layout;
 mod needs;
 mod reads;
@@ -12,6 +13,7 @@ pub(crate) use attribute::AttributePlan;
 pub use compile::compile;
 pub(crate) use exchange::ExchangePlan;
 pub use explain::{Explained, Place, explain};
+pub use families::Family;
 pub(crate) use needs::{Needs, Use};
 pub(crate) use reads::{Reads, Values};
 

@@ -1,0 +1,102 @@
+//! `opmeter explain`: what it tells is what a real Envoy counts.
+
+mod command;
+
+use std::path::{Path, PathBuf};
+
+use command::{envoy, golden, opmeter};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/explain")
+}
+
+#[test]
+fn a_request_is_explained_from_operation_to_scrape() {
+    let args = ["explain", "opmeter.yaml", "GET", "/items/7?x", "-H", "Host: ratings:9080"];
+    let peer = ["--peer", "workload=productpage-v1,namespace=default,app=productpage,role=web"];
+    let output = opmeter(&folder(), &[&args[..], &peer[..]].concat());
+    golden(&folder().join("inbound.txt"), &output.stdout);
+    assert_eq!((output.code, output.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn every_kind_of_rule_is_named() {
+    let of = |args: &[&str]| {
+        let all = [&["explain", "opmeter.yaml", "--format", "json"], args].concat();
+        let output = opmeter(&folder(), &all);
+        let json: serde_json::Value = serde_json::from_str(&output.stdout).expect("JSON");
+        let attribute = &json["attributes"][0];
+        let text = |name: &str| attribute[name].as_str().unwrap_or("-").to_owned();
+        (text("value"), text("rule"), text("class"))
+    };
+    let expect = |value: &str, rule: &str, class: &str| {
+        (value.to_owned(), rule.to_owned(), class.to_owned())
+    };
+    let tree = "template tree";
+    assert_eq!(of(&["GET", "/items/7"]), expect("get_item", "attributes[0].operations[0]", tree));
+    assert_eq!(
+        of(&["GET", "/health"]),
+        expect("probe", "attributes[0].match[0]", "native, looked up")
+    );
+    assert_eq!(
+        of(&["GET", "/users"]),
+        expect("listUsers", "attributes[0].openapi.paths[\"/users\"].get", tree)
+    );
+    assert_eq!(of(&["PUT", "/nothing"]), expect("-", "attributes[0]", ""));
+}
+
+#[test]
+fn a_refused_configuration_cannot_be_explained() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lint/configuration");
+    let output = opmeter(&folder, &["explain", "refused.yaml", "GET", "/"]);
+    assert_eq!(output.code, 2);
+    assert_eq!(
+        output.stderr,
+        "opmeter: the module refuses this configuration; `opmeter lint` tells why\n"
+    );
+}
+
+/// The same bootstrap and the same request, explained and sent: the labels of the request counter are the same.
+#[test]
+fn a_real_envoy_counts_what_is_explained() {
+    let Some((binary, module)) = envoy::parts() else { return };
+    let here = tempfile::tempdir().expect("a folder");
+    let project = std::fs::read_to_string(folder().join("project.yaml")).expect("a project");
+    let project = project.replace("MODULE", &module.to_string_lossy());
+    std::fs::write(here.path().join("opmeter.yaml"), project).expect("a file");
+    let output = opmeter(here.path(), &["render", "--as", "bootstrap"]);
+    let [traffic, admin, scrape] = envoy::free_ports();
+    let text = output
+        .stdout
+        .replace("port_value: 15006", &format!("port_value: {traffic}"))
+        .replace("port_value: 15000", &format!("port_value: {admin}"))
+        .replace("port_value: 15090", &format!("port_value: {scrape}"));
+    std::fs::write(here.path().join("envoy.yaml"), &text).expect("a file");
+    let running = envoy::Running::start(&binary, &text, admin);
+    let headers = [("x-tier", "gold")];
+    envoy::send(&format!("127.0.0.1:{traffic}"), "/items/7", &headers).expect("an answer");
+    let counted = envoy::get(&format!("127.0.0.1:{scrape}"), "/stats/prometheus").expect("metrics");
+    let counted = counted.lines().find(|line| line.starts_with("istio_requests_total{"));
+    let counted = labels(counted.unwrap_or_else(|| panic!("{}", running.log())));
+
+    let args = ["explain", "envoy.yaml", "GET", "/items/7", "--status", "503", "--format", "json"];
+    let args = [&args[..], &["-H", "x-tier: gold", "-H", "host: test"]].concat();
+    let output = opmeter(here.path(), &args);
+    let json: serde_json::Value = serde_json::from_str(&output.stdout).expect("JSON");
+    let explained = labels(json["series"][0]["prometheus"].as_str().expect("a line"));
+    let differing: Vec<_> = counted.iter().filter(|label| !explained.contains(label)).collect();
+    // Nothing listens behind this Envoy, which the model does not know.
+    assert!(
+        differing.iter().all(|label| label.starts_with("response_flags=")),
+        "{differing:?}\ncounted {counted:?}\nexplained {explained:?}"
+    );
+    assert_eq!(counted.len(), explained.len());
+    for expected in ["request_operation=\"get_item\"", "tier=\"gold\"", "size=\"small\""] {
+        assert!(explained.iter().any(|label| label == expected), "{expected} in {explained:?}");
+    }
+}
+
+fn labels(line: &str) -> Vec<String> {
+    let inner = line.split_once('{').and_then(|(_, rest)| rest.split_once('}')).expect("labels").0;
+    inner.split(',').map(str::to_owned).collect()
+}

@@ -1,0 +1,231 @@
+//! `opmeter scrape`, `top` and `doctor` with real Envoys.
+
+mod command;
+
+use std::path::Path;
+
+use command::envoy::{self, Running, free_ports};
+use command::opmeter;
+
+const PROJECT: &str = r#"
+module: {file: MODULE}
+where: {side: inbound, selector: {app: ratings}, deployment: ratings-v1}
+attributes:
+- output_attribute: op
+  operations:
+  - {method: GET, path: "/items/{id}", value: get_item}
+  - {path: "/orders", value: orders}
+dimensions: {request_operation: op}
+"#;
+
+fn here() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A sidecar with the module, of a rendered bootstrap that `change` may alter.
+struct Sidecar {
+    running: Running,
+    traffic: String,
+    scrape: String,
+}
+
+impl Sidecar {
+    fn start(change: impl Fn(String) -> String) -> Option<Self> {
+        let (binary, module) = envoy::parts()?;
+        let folder = tempfile::tempdir().expect("a folder");
+        let project = PROJECT.replace("MODULE", &module.to_string_lossy());
+        std::fs::write(folder.path().join("opmeter.yaml"), project).expect("a project");
+        let output = opmeter(folder.path(), &["render", "--as", "bootstrap"]);
+        assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
+        let [traffic, admin, scrape] = free_ports();
+        let text = output
+            .stdout
+            .replace("port_value: 15006", &format!("port_value: {traffic}"))
+            .replace("port_value: 15000", &format!("port_value: {admin}"))
+            .replace("port_value: 15090", &format!("port_value: {scrape}"))
+            .replacen("admin:", "stats_flush_interval: 1s\nadmin:", 1);
+        let running = Running::start(&binary, &change(text), admin);
+        let local = |port: u16| format!("127.0.0.1:{port}");
+        Some(Self { running, traffic: local(traffic), scrape: local(scrape) })
+    }
+
+    fn call(&self, path: &str, times: usize) {
+        for _ in 0..times {
+            envoy::get(&self.traffic, path).expect("an answer");
+        }
+    }
+
+    fn doctor(&self) -> (i32, String) {
+        let output = opmeter(here(), &["doctor", &self.running.admin]);
+        assert_eq!(output.stderr, "");
+        (output.code, output.stdout)
+    }
+}
+
+fn unchanged(text: String) -> String {
+    text
+}
+
+#[test]
+fn scrape_shows_the_operations_of_a_proxy() {
+    let Some(sidecar) = Sidecar::start(unchanged) else { return };
+    sidecar.call("/items/7", 3);
+    sidecar.call("/orders", 2);
+    sidecar.call("/other", 1);
+    let output = opmeter(here(), &["scrape", &sidecar.scrape]);
+    assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{}", output.stdout);
+    let rows: Vec<Vec<&str>> =
+        output.stdout.lines().skip(2).map(|line| line.split_whitespace().collect()).collect();
+    // Nothing answers behind it, so all are errors.
+    let expected = [
+        ["get_item", "destination", "3"],
+        ["orders", "destination", "2"],
+        ["unknown", "destination", "1"],
+    ];
+    assert_eq!(rows.len(), 3, "{}", output.stdout);
+    for (row, expected) in rows.iter().zip(expected) {
+        assert_eq!(
+            (&row[..3], &row[3..5]),
+            (&expected[..], &["100.0", "%"][..]),
+            "{}",
+            output.stdout
+        );
+    }
+    let args = ["scrape", &sidecar.scrape, "--by", "response_code", "--format", "json"];
+    let json: serde_json::Value =
+        serde_json::from_str(&opmeter(here(), &args).stdout).expect("JSON");
+    assert_eq!(json["operations"][0]["labels"], serde_json::json!({"response_code": "503"}));
+    assert_eq!(json["operations"][0]["requests"], 6.0);
+}
+
+#[test]
+fn top_shows_rates_where_there_is_no_terminal() {
+    let Some(sidecar) = Sidecar::start(unchanged) else { return };
+    sidecar.call("/items/7", 1);
+    let address = sidecar.scrape.clone();
+    let traffic = sidecar.traffic.clone();
+    let busy = std::thread::spawn(move || {
+        for _ in 0..60 {
+            envoy::get(&traffic, "/items/7").expect("an answer");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    });
+    let args = ["top", &address, "--interval", "0.5", "--count", "1", "--filter", "get_"];
+    let output = opmeter(here(), &args);
+    busy.join().expect("requests");
+    assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{}", output.stdout);
+    let row = output.stdout.lines().find(|line| line.contains("get_item")).expect("a row");
+    let rate: f64 = row.split_whitespace().nth(2).expect("a rate").parse().expect("a number");
+    // 60 requests within some 1.3 s, seen for half a second of it.
+    assert!((5.0..100.0).contains(&rate), "{row}");
+    assert!(row.contains("100.0 %"), "{row}");
+}
+
+#[test]
+fn an_address_without_a_proxy_is_one_sentence() {
+    let [port] = free_ports();
+    for command in ["scrape", "top", "doctor"] {
+        let output = opmeter(here(), &[command, &format!("127.0.0.1:{port}")]);
+        assert_eq!((output.code, output.stdout.as_str()), (2, ""), "{command}");
+        assert!(output.stderr.starts_with("opmeter: no "), "{}", output.stderr);
+        assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
+    }
+}
+
+#[test]
+fn doctor_is_content_with_a_sound_proxy() {
+    let Some(sidecar) = Sidecar::start(unchanged) else { return };
+    let (code, said) = sidecar.doctor();
+    assert!(code == 0 && said.contains("note     no request has passed yet"), "{said}");
+    sidecar.call("/items/7", 1);
+    let (code, said) = sidecar.doctor();
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("fine     the module is mounted once\n"), "{said}");
+    assert!(said.contains("fine     1 series of istio_requests_total"), "{said}");
+    assert!(!said.contains("problem"), "{said}");
+}
+
+#[test]
+fn doctor_finds_that_the_module_is_not_loaded() {
+    // Another module, here the same file under a name that says nothing, is not ours.
+    let without = |text: String| {
+        let start = text.find("          - name: opmeter\n").expect("the filter");
+        let end = text.find("          - name: envoy.filters.http.grpc_stats").expect("the next");
+        format!("{}{}", &text[..start], &text[end..])
+    };
+    let Some(sidecar) = Sidecar::start(without) else { return };
+    sidecar.call("/items/7", 1);
+    let (code, said) = sidecar.doctor();
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains("problem  the module is not loaded: none of 2 listeners has it\n"),
+        "{said}"
+    );
+    assert!(said.contains("note     1 request has passed, none through the module"), "{said}");
+}
+
+#[test]
+fn doctor_finds_labels_without_tags() {
+    let without = |text: String| {
+        text.replace("tag_name: response_code\n", "tag_name: other_code\n")
+            .replace("tag_name: request_operation\n", "tag_name: other_operation\n")
+            .replace("(response_code=", "(other_code=")
+            .replace("(request_operation=", "(other_operation=")
+    };
+    let Some(sidecar) = Sidecar::start(without) else { return };
+    sidecar.call("/items/7", 1);
+    let (code, said) = sidecar.doctor();
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("problem  label \"request_operation\" has no stats tag\n"), "{said}");
+    assert!(
+        said.contains(
+            "problem  labels stand in the names of metrics: response_code, request_operation\n"
+        ),
+        "{said}"
+    );
+}
+
+#[test]
+fn doctor_finds_a_refused_update() {
+    let Some((binary, module)) = envoy::parts() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let plugin = serde_json::json!({
+        "name": "opmeter",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.network.wasm.v3.Wasm",
+            "config": {
+                "name": "opmeter",
+                "vm_config": {"runtime": "envoy.wasm.runtime.v8",
+                    "code": {"local": {"filename": module}}},
+                "configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue",
+                    "value": "{\"metrics\": [{\"nam\": \"x\"}]}"},
+            },
+        },
+    });
+    let echo = serde_json::json!({"name": "echo", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.echo.v3.Echo"}});
+    let lds = serde_json::json!({"resources": [{
+        "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
+        "name": "wrong",
+        "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
+        "filter_chains": [{"filters": [plugin, echo]}],
+    }]});
+    std::fs::write(path("lds.json"), lds.to_string()).expect("listeners");
+    let [admin] = free_ports();
+    let bootstrap = serde_json::json!({
+        "node": {"id": "x", "cluster": "x"},
+        "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": admin}}},
+        "dynamic_resources": {"lds_config": {"path_config_source": {"path": path("lds.json")}}},
+    });
+    let running = Running::start(&binary, &bootstrap.to_string(), admin);
+    let output = opmeter(here(), &["doctor", &running.admin, "--format", "json"]);
+    assert_eq!(output.code, 1, "{}", output.stdout);
+    let all: Vec<serde_json::Value> = serde_json::from_str(&output.stdout).expect("JSON");
+    let refused = all
+        .iter()
+        .find(|diagnosis| diagnosis["seen"].as_str().is_some_and(|seen| seen.contains("refused")));
+    let refused = refused.unwrap_or_else(|| panic!("{}\n{}", output.stdout, running.log()));
+    assert_eq!(refused["verdict"], "problem");
+    assert!(refused["remedy"].as_str().expect("a remedy").contains("opmeter lint"));
+}
