@@ -243,12 +243,7 @@ enum Reporter {
 
 /// Standard metrics.
 #[derive(Debug, JsonSchema)]
-#[expect(
-    non_camel_case_types,
-    clippy::upper_case_acronyms,
-    dead_code,
-    reason = "the words of the format"
-)]
+#[expect(non_camel_case_types, dead_code, reason = "the words of the format")]
 enum IstioMetric {
     ALL_METRICS,
     REQUEST_COUNT,
@@ -279,12 +274,7 @@ enum WorkloadMode {
 
 /// What becomes of a label.
 #[derive(Debug, JsonSchema)]
-#[expect(
-    non_camel_case_types,
-    clippy::upper_case_acronyms,
-    dead_code,
-    reason = "the words of the format"
-)]
+#[expect(clippy::upper_case_acronyms, dead_code, reason = "the words of the format")]
 enum TagOperation {
     UPSERT,
     REMOVE,
