@@ -415,7 +415,8 @@ impl Recorder {
                 }
             }
         }
-        growth.reported = now;
+        // What the proxy once could not tell must not count again when it can.
+        growth.reported = growth.reported.max(now);
         errors
     }
 }

@@ -101,6 +101,18 @@ impl Exchanged {
 // === impl Quantities ===
 
 impl Quantities {
+    /// The greater of each.
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            request_messages: self.request_messages.max(other.request_messages),
+            response_messages: self.response_messages.max(other.response_messages),
+            opened: self.opened.max(other.opened),
+            closed: self.closed.max(other.closed),
+            sent_bytes: self.sent_bytes.max(other.sent_bytes),
+            received_bytes: self.received_bytes.max(other.received_bytes),
+        }
+    }
+
     pub fn of(&self, quantity: Quantity) -> u64 {
         match quantity {
             Quantity::RequestMessages => self.request_messages,

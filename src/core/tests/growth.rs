@@ -125,6 +125,25 @@ fn a_connection_is_opened_once_grows_and_closes() {
     assert_eq!(stats.total("istio_requests_total"), 0);
 }
 
+/// Bytes the proxy could not tell for once are not counted again.
+#[test]
+fn what_grows_never_counts_twice() {
+    let (mut host, mut stats) = (outbound(), Stats::default());
+    host.facts.insert(Fact::EndpointWorkload, b"w;n;s;r;c".to_vec());
+    let mut recorder = recorder("{}", &mut host, &mut stats);
+    let (mut request, mut connection) = (Stream::default(), Stream::connection());
+    for (text, received) in [("5,4", Some(100)), ("2,9", None), ("6,9", Some(150))] {
+        messages(&mut host, text);
+        host.facts.remove(&Fact::RequestBytes);
+        host.facts.extend(received.map(|bytes| (Fact::RequestBytes, int(bytes))));
+        tick(&mut recorder, &mut request, &mut host, &mut stats);
+        tick(&mut recorder, &mut connection, &mut host, &mut stats);
+    }
+    recorder.on_log(&mut connection, &mut host, &mut stats);
+    assert_eq!((stats.total(REQUESTS), stats.total(RESPONSES)), (6, 9));
+    assert_eq!(tcp(&stats), [1, 1, 150, 0]);
+}
+
 #[test]
 fn a_connection_keeps_the_labels_of_its_first_report() {
     let (mut host, mut stats) = (outbound(), Stats::default());

@@ -20,13 +20,14 @@ fn host() -> Script {
     let facts = [
         (Fact::ListenerDirection, int(2)),
         (Fact::Host, b"ratings:9080".to_vec()),
+        (Fact::Method, b"GET".to_vec()),
+        (Fact::Path, b"/items?page=2".to_vec()),
         (Fact::ResponseCode, int(503)),
         (Fact::ResponseFlags, int(1 << 5 | 1 << 40)),
         (Fact::Duration, int(i64::MAX)),
         (Fact::RequestBytes, int(-1)),
     ];
-    let attributes = [("request.url_path".to_owned(), b"/items".to_vec())];
-    Script { facts: facts.into(), attributes: attributes.into(), ..Script::default() }
+    Script { facts: facts.into(), ..Script::default() }
 }
 
 #[wasm_bindgen_test]
