@@ -38,10 +38,8 @@ mkdir -p dist
 new=$(mktemp "$out.XXXXXX")
 trap 'rm -f "$new"' EXIT
 if wasm_opt=$("${0%/*}/wasm-opt-path.sh"); then
-    # The features are those that Rust's target has by default; every one of them is in Envoy's V8. The memory is the module's
-    # own, zero when it starts, and the linker puts the stack in front: nothing lies below 1024.
-    node "$wasm_opt" -Oz --converge --low-memory-unused --zero-filled-memory \
-        --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals \
+    # The features are those that Rust's target has by default; every one of them is in Envoy's V8.
+    node "$wasm_opt" -Oz --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals \
         --enable-multivalue --enable-reference-types "$packed" -o "$new"
 else
     say "opmeter: Binaryen could not be had; the module will be about 25 KB larger"

@@ -48,7 +48,7 @@ impl Chain {
     pub async fn start(&self, binary: &Path) -> Result<Envoy> {
         let folder = folder()?;
         let bootstrap = self.bootstrap(folder.path());
-        let mut envoy = Envoy::start(binary, folder, &bootstrap, 1)?;
+        let mut envoy = Envoy::start(binary, folder, &bootstrap)?;
         ensure!(envoy.wait_until_up().await?, "Envoy ended:\n{}", envoy.log()?);
         Ok(envoy)
     }

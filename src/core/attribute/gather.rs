@@ -92,14 +92,14 @@ pub(crate) struct Ranges {
 impl Query {
     /// Compiles the facts in `needs`, given in any order and as often as they are needed.
     pub fn compile(needs: &[Fact], host: &mut impl Host) -> Self {
-        Self::with_reads(&[needs], &[], host)
+        Self::with_reads(&[needs], std::iter::empty(), host)
     }
 
     /// Compiles facts together with what expressions read: facts of all streams, or those of inbound streams and those of
     /// others.
-    pub(crate) fn with_reads(
+    pub(crate) fn with_reads<'f>(
         needs: &[&[Fact]],
-        reads: &[(Slot, &Fetch)],
+        reads: impl Iterator<Item = (Slot, &'f Fetch)>,
         host: &mut impl Host,
     ) -> Self {
         let mut query = Self { branches: vec![Branch::default(); needs.len()], ..Self::default() };
@@ -109,22 +109,21 @@ impl Query {
             } else if needs.iter().any(|needs| needs.contains(&fact)) {
                 let is_needed =
                     |branch: usize| needs.get(branch).is_some_and(|n| n.contains(&fact));
-                query.add(Key::Fact(fact), Cow::Borrowed(text), &is_needed, host);
+                query.add(Key::Fact(fact), Cow::Borrowed(text), is_needed, host);
             }
         }
         for (slot, fetch) in reads {
-            query.add(Key::Read(*slot), Cow::Owned(fetch.expression()), &|_| true, host);
+            query.add(Key::Read(slot), Cow::Owned(fetch.expression()), |_| true, host);
         }
         query.compile_lists(host);
         query
     }
 
-    #[inline(never)]
     fn add(
         &mut self,
         key: Key,
         text: Cow<'static, str>,
-        is_needed: &dyn Fn(usize) -> bool,
+        is_needed: impl Fn(usize) -> bool,
         host: &mut impl Host,
     ) {
         let Ok(expression) = host.compile(&text) else { return };
@@ -185,7 +184,8 @@ impl Query {
             self.pause = GUARDED_AFTER_FAILURE;
         }
         ranges.clear();
-        if self.list.is_none() && self.branches.iter().all(|branch| branch.listed.is_empty()) {
+        let asks = |branch: &Branch| !branch.listed.is_empty() || !branch.alone.is_empty();
+        if self.condition.is_none() && !self.branches.iter().any(asks) {
             return Fetched::Values(0);
         }
         Fetched::Failed
@@ -273,7 +273,6 @@ impl Query {
         number
     }
 
-    #[inline(never)]
     fn compile_lists(&mut self, host: &mut impl Host) {
         let mut elements = self.branches.iter().flat_map(|branch| &branch.listed);
         let takes_for_granted = elements.any(|element| element.bare().is_some());

@@ -107,13 +107,11 @@ impl Memories {
 
 impl Memory {
     fn compile(facts: &[Fact], by: &'static [Fact], needs: &[Fact], host: &mut impl Host) -> Self {
-        let mut compiled = Vec::new();
-        for fact in facts.iter().filter(|fact| needs.contains(fact)) {
-            compiled.extend(host.compile(fact.expression()).map(|expression| (*fact, expression)));
-        }
+        let needed = facts.iter().filter(|fact| needs.contains(fact));
+        let compiled = needed.filter_map(|f| Some((*f, host.compile(f.expression()).ok()?)));
         Self {
             by,
-            facts: compiled,
+            facts: compiled.collect(),
             index: Numbers::default(),
             entries: Vec::new(),
             bytes: 0,

@@ -3,7 +3,7 @@
 use super::problem::Span;
 
 /// A node and its place in the text.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Ast {
     pub span: Span,
     /// Levels of nodes below and including this one.
@@ -12,7 +12,7 @@ pub(super) struct Ast {
 }
 
 /// What a node is.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Node {
     Null,
     Bool(bool),
@@ -30,8 +30,7 @@ pub(super) enum Node {
     /// `name(args)` or `target.name(args)`.
     Call(Option<Ast>, String, Vec<Ast>),
     List(Vec<Ast>),
-    /// Keys and values in turn.
-    Map(Vec<Ast>),
+    Map(Vec<(Ast, Ast)>),
     /// `pkg.Name{field: value}`, always evaluated by the host.
     Message(Vec<Ast>),
     Not(Ast),
@@ -63,21 +62,6 @@ pub(super) enum Operator {
     Rem,
 }
 
-const OPERATORS: [(&str, Operator, u8); 12] = [
-    ("==", Operator::Eq, 1),
-    ("!=", Operator::Ne, 1),
-    ("<", Operator::Lt, 1),
-    ("<=", Operator::Le, 1),
-    (">", Operator::Gt, 1),
-    (">=", Operator::Ge, 1),
-    ("in", Operator::In, 1),
-    ("+", Operator::Add, 2),
-    ("-", Operator::Sub, 2),
-    ("*", Operator::Mul, 3),
-    ("/", Operator::Div, 3),
-    ("%", Operator::Rem, 3),
-];
-
 // === impl Ast ===
 
 impl Ast {
@@ -107,11 +91,12 @@ impl Node {
             Node::Call(target, _, args) => {
                 target.as_ref().map_or(0, |t| t.height).max(tallest(args))
             }
-            Node::List(parts)
-            | Node::Map(parts)
-            | Node::Message(parts)
-            | Node::And(parts)
-            | Node::Or(parts) => tallest(parts),
+            Node::List(parts) | Node::Message(parts) | Node::And(parts) | Node::Or(parts) => {
+                tallest(parts)
+            }
+            Node::Map(entries) => {
+                entries.iter().map(|(k, v)| k.height.max(v.height)).max().unwrap_or(0)
+            }
             Node::Cond(a, b, c) => a.height.max(b.height).max(c.height),
             _ => 0,
         }
@@ -123,8 +108,21 @@ impl Node {
 impl Operator {
     /// The operator a token spells, and how tightly it binds.
     pub fn of(token: &str) -> Option<(Operator, u8)> {
-        let row = OPERATORS.iter().find(|(symbol, ..)| *symbol == token)?;
-        Some((row.1, row.2))
+        Some(match token {
+            "==" => (Operator::Eq, 1),
+            "!=" => (Operator::Ne, 1),
+            "<" => (Operator::Lt, 1),
+            "<=" => (Operator::Le, 1),
+            ">" => (Operator::Gt, 1),
+            ">=" => (Operator::Ge, 1),
+            "in" => (Operator::In, 1),
+            "+" => (Operator::Add, 2),
+            "-" => (Operator::Sub, 2),
+            "*" => (Operator::Mul, 3),
+            "/" => (Operator::Div, 3),
+            "%" => (Operator::Rem, 3),
+            _ => return None,
+        })
     }
 
     pub fn symbol(self) -> &'static str {

@@ -2,23 +2,12 @@
 
 use super::ast::{Ast, Node};
 use super::check::{Checker, Lowered, Type};
-use super::literal::magnitude;
-use super::problem::{Nearest, Span};
+use super::problem::{Span, hint};
 use super::program::{Const, Conversion, Op, Regex, TextTest};
 use super::regex::{Refused, RegexSet};
-use crate::text::cut;
 
-/// Functions of Envoy's CEL, the macros over a list or map first.
-const FUNCTIONS: [&str; 31] = [
-    "all",
-    "exists",
-    "exists_one",
-    "filter",
-    "map",
-    "startsWith",
-    "endsWith",
-    "contains",
-    "matches",
+/// Functions of Envoy's CEL besides the native ones.
+const HOST: [&str; 22] = [
     "bool",
     "bytes",
     "double",
@@ -43,59 +32,57 @@ const FUNCTIONS: [&str; 31] = [
     "has",
 ];
 
-/// How many of them are macros; their first argument names the variable.
-const COMPREHENSIONS: usize = 5;
+/// Macros over a list or map; the first argument names the variable.
+const COMPREHENSIONS: [&str; 5] = ["all", "exists", "exists_one", "filter", "map"];
+
+const NATIVE: [&str; 4] = ["startsWith", "endsWith", "contains", "matches"];
 
 // === impl Checker ===
 
 impl Checker<'_> {
     pub fn call(&mut self, span: Span, target: Option<&Ast>, name: &str, args: &[Ast]) -> Lowered {
-        let function = target.is_none();
-        match (target, args) {
-            (None, [of, part]) | (Some(of), [part]) => {
-                let test = match name {
-                    "startsWith" => TextTest::StartsWith,
-                    "endsWith" => TextTest::EndsWith,
-                    "contains" => TextTest::Contains,
-                    "matches" => return self.matches(span, of, part),
-                    _ => return self.host_call(span, target, name, args),
-                };
-                self.text_test(test, of, part)
+        let mut operands = target.into_iter().chain(args);
+        match (name, operands.next(), operands.next(), operands.next()) {
+            ("startsWith", Some(of), Some(part), None) => {
+                self.text_test(TextTest::StartsWith, of, part)
             }
-            (None, [of]) | (Some(of), []) => {
-                let conversion = match name {
-                    "size" => Conversion::Size,
-                    "string" if function => Conversion::Str,
-                    "int" if function => Conversion::Int,
-                    "duration" if function => return self.duration(span, of),
-                    _ => return self.host_call(span, target, name, args),
-                };
-                let lowered = self.lower(of);
-                self.converted(span, conversion, name, lowered)
+            ("endsWith", Some(of), Some(part), None) => {
+                self.text_test(TextTest::EndsWith, of, part)
             }
+            ("contains", Some(of), Some(part), None) => {
+                self.text_test(TextTest::Contains, of, part)
+            }
+            ("matches", Some(of), Some(pattern), None) => self.matches(span, of, pattern),
+            ("size", Some(of), None, None) => self.convert(span, Conversion::Size, "size", of),
+            ("string", Some(of), None, None) if target.is_none() => {
+                self.convert(span, Conversion::Str, name, of)
+            }
+            ("int", Some(of), None, None) if target.is_none() => {
+                self.convert(span, Conversion::Int, name, of)
+            }
+            ("duration", Some(of), None, None) if target.is_none() => self.duration(span, of),
             _ => self.host_call(span, target, name, args),
         }
     }
 
     fn host_call(&mut self, span: Span, target: Option<&Ast>, name: &str, args: &[Ast]) -> Lowered {
-        let known = FUNCTIONS.iter().position(|function| *function == name);
-        let comprehension = known.is_some_and(|at| at < COMPREHENSIONS);
-        if let (true, Some(of), Some(variable)) = (comprehension, target, args.first()) {
+        if let (true, Some(of), Some(variable)) =
+            (COMPREHENSIONS.contains(&name), target, args.first())
+        {
             return self.comprehension(span, name, of, variable, args);
         }
         let dotted = target.and_then(Ast::dotted).map(|prefix| format!("{prefix}.{name}"));
-        if known.is_none() {
-            let mut nearest = Nearest::to(name);
-            FUNCTIONS.iter().for_each(|function| nearest.offer(function));
-            let nearest = nearest.hint();
+        let known = HOST.iter().chain(&NATIVE).chain(&COMPREHENSIONS);
+        if !known.clone().any(|function| *function == name) {
+            let nearest = hint(name, known.copied());
             let shown = dotted.filter(|_| nearest.is_empty()).unwrap_or(name.into());
             self.warn(span, format!("unknown function \"{shown}\"{nearest}"));
         }
         self.host::<()>(span, || format!("calls {name}()"));
-        if let Some(target) = target {
-            self.lower(target);
+        for operand in target.into_iter().chain(args) {
+            self.lower(operand);
         }
-        self.visit_all(args)
+        None
     }
 
     fn comprehension(
@@ -110,7 +97,9 @@ impl Checker<'_> {
         self.lower(of);
         if let Node::Ident(variable) = &*variable.node {
             self.bound.push(variable.clone());
-            self.visit_all(args.get(1..).unwrap_or(&[]));
+            for arg in args.iter().skip(1) {
+                self.lower(arg);
+            }
             self.bound.pop();
         }
         None
@@ -132,7 +121,7 @@ impl Checker<'_> {
     fn matches(&mut self, span: Span, of: &Ast, pattern: &Ast) -> Lowered {
         let of = self.text(of);
         let Node::Str(text) = &*pattern.node else {
-            return self.visit_each(span, "matches a computed pattern", &[pattern]);
+            return self.visit(span, "matches a computed pattern", [pattern].into_iter());
         };
         let set = match RegexSet::new([text.as_str()]) {
             Ok(set) => set,
@@ -148,6 +137,11 @@ impl Checker<'_> {
         };
         let regex = Regex { pattern: text.as_str().into(), set };
         Some((Op::Matches(Box::new(of?), Box::new(regex)), Type::Bool))
+    }
+
+    fn convert(&mut self, span: Span, conversion: Conversion, name: &str, of: &Ast) -> Lowered {
+        let lowered = self.lower(of);
+        self.converted(span, conversion, name, lowered)
     }
 
     /// `conversion` of an operand.
@@ -180,7 +174,7 @@ impl Checker<'_> {
                 Some(nanos) => Some((Op::Const(Const::Duration(nanos)), Type::Duration)),
                 None => self.host(span, || "calls duration() with an unusual text".to_owned()),
             },
-            _ => self.visit_each(span, "calls duration() of a computed text", &[of]),
+            _ => self.visit(span, "calls duration() of a computed text", [of].into_iter()),
         }
     }
 }
@@ -214,8 +208,8 @@ fn part(digits: &str, unit: &str) -> Option<i64> {
         "ns" => 1,
         _ => return None,
     };
-    let (whole, fraction) = cut(digits, ".").unwrap_or((digits, ""));
-    let mut nanos = i64::try_from(magnitude(whole, 10)?).ok()?.checked_mul(scale)?;
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let mut nanos = whole.parse::<i64>().ok()?.checked_mul(scale)?;
     let mut place = scale;
     for digit in fraction.chars() {
         if place % 10 != 0 {

@@ -106,9 +106,11 @@ impl<'c> Checker<'c> {
             Node::Ident(_) | Node::Select(..) | Node::Index(..) => self.name(ast),
             Node::Has(of, field) => self.has(ast.span, of, field),
             Node::Call(target, name, args) => self.call(ast.span, target.as_ref(), name, args),
-            Node::List(elements) => self.visit(ast.span, "builds a list", elements),
-            Node::Map(entries) => self.visit(ast.span, "builds a map", entries),
-            Node::Message(values) => self.visit(ast.span, "builds a message", values),
+            Node::List(elements) => self.visit(ast.span, "builds a list", elements.iter()),
+            Node::Map(entries) => {
+                self.visit(ast.span, "builds a map", entries.iter().flat_map(|(k, v)| [k, v]))
+            }
+            Node::Message(values) => self.visit(ast.span, "builds a message", values.iter()),
             Node::Not(of) => {
                 let of = self.bool(of, "!");
                 Some((Op::Not(Box::new(of?)), Type::Bool))
@@ -124,20 +126,17 @@ impl<'c> Checker<'c> {
     }
 
     /// Visits operands of something only the host evaluates.
-    pub fn visit_each(&mut self, span: Span, reason: &str, parts: &[&Ast]) -> Lowered {
+    pub fn visit<'a>(
+        &mut self,
+        span: Span,
+        reason: &str,
+        parts: impl Iterator<Item = &'a Ast>,
+    ) -> Lowered {
         self.host::<()>(span, || reason.to_owned());
-        for part in parts {
-            self.lower(part);
-        }
-        None
+        self.visit_all(&mut parts.into_iter())
     }
 
-    fn visit(&mut self, span: Span, reason: &str, parts: &[Ast]) -> Lowered {
-        self.host::<()>(span, || reason.to_owned());
-        self.visit_all(parts)
-    }
-
-    pub fn visit_all(&mut self, parts: &[Ast]) -> Lowered {
+    fn visit_all(&mut self, parts: &mut dyn Iterator<Item = &Ast>) -> Lowered {
         for part in parts {
             self.lower(part);
         }
@@ -153,11 +152,8 @@ impl<'c> Checker<'c> {
     }
 
     fn parts(&mut self, parts: &[Ast], operator: &str) -> Option<Box<[Op]>> {
-        let mut ops = Vec::with_capacity(parts.len());
-        for part in parts {
-            ops.extend(self.bool(part, operator));
-        }
-        (ops.len() == parts.len()).then(|| ops.into())
+        let lowered: Vec<Option<Op>> = parts.iter().map(|part| self.bool(part, operator)).collect();
+        lowered.into_iter().collect()
     }
 
     fn negation(&mut self, of: &Ast) -> Lowered {
@@ -180,27 +176,23 @@ impl<'c> Checker<'c> {
             return Some(lowered);
         }
         let Node::List(elements) = &*list.node else {
-            let reason = "looks into something that is not a list here";
-            return self.visit_each(span, reason, &[needle, list]);
+            return self.visit(
+                span,
+                "looks into something that is not a list here",
+                [needle, list].into_iter(),
+            );
         };
         let needle = self.lower(needle);
-        let never = |element| needle.as_ref().is_some_and(|(_, kind)| never_equal(*kind, element));
-        let mut none = !elements.is_empty();
-        let mut ops = Vec::with_capacity(elements.len());
-        for element in elements {
-            if let Some((op, element)) = self.lower(element) {
-                none &= never(element);
-                ops.push(op);
-            }
-        }
-        let all = ops.len() == elements.len();
-        let (needle, kind) = needle.filter(|_| all)?;
-        if none {
+        let elements: Vec<Lowered> = elements.iter().map(|element| self.lower(element)).collect();
+        let (needle, kind) = needle?;
+        let elements: Vec<(Op, Type)> = elements.into_iter().collect::<Option<_>>()?;
+        if !elements.is_empty() && elements.iter().all(|(_, element)| never_equal(kind, *element)) {
             self.doubt(span, || {
                 format!("\"in\" looks for {} where there is none: always false", kind.name())
             });
         }
-        Some((in_list(needle, ops.into()), Type::Bool))
+        let elements = elements.into_iter().map(|(op, _)| op);
+        Some((in_list(needle, elements.collect()), Type::Bool))
     }
 
     fn binary(&mut self, span: Span, operator: Operator, left: &Ast, right: &Ast) -> Lowered {
@@ -242,14 +234,17 @@ impl<'c> Checker<'c> {
 }
 
 fn in_list(needle: Op, elements: Box<[Op]>) -> Op {
-    let mut texts = Vec::with_capacity(elements.len());
-    for element in &elements {
-        match element {
-            Op::Const(Const::Str(text)) => texts.push(text.clone()),
-            _ => return Op::In(Box::new(needle), elements),
-        }
+    let texts: Option<Box<[Box<[u8]>]>> = elements
+        .iter()
+        .map(|element| match element {
+            Op::Const(Const::Str(text)) => Some(text.clone()),
+            _ => None,
+        })
+        .collect();
+    match texts {
+        Some(texts) => Op::InTexts(Box::new(needle), texts),
+        None => Op::In(Box::new(needle), elements),
     }
-    Op::InTexts(Box::new(needle), texts.into())
 }
 
 fn comparison(operator: Operator) -> Option<Comparison> {

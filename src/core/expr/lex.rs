@@ -4,7 +4,7 @@ use super::literal;
 use super::problem::{Problem, Span};
 
 /// A token's kind and payload.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Kind {
     /// Operator or punctuation, such as `&&` or `(`.
     Punct(&'static str),
@@ -21,7 +21,7 @@ pub(super) enum Kind {
     End,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Token {
     pub kind: Kind,
     pub span: Span,

@@ -2,14 +2,18 @@
 
 use super::lex::Kind;
 use super::problem::{Problem, Span};
-use crate::text::cut;
 
 /// A number at the start of `rest`, with its length.
 pub(super) fn number(rest: &str) -> (Kind, usize) {
     if let Some(hex) = rest.strip_prefix("0x") {
         let len = digits(hex, |b| b.is_ascii_hexdigit());
         if len > 0 {
-            return integer(hex.get(..len).and_then(|d| magnitude(d, 16)), hex, len, 2);
+            return integer(
+                hex.get(..len).and_then(|d| u64::from_str_radix(d, 16).ok()),
+                hex,
+                len,
+                2,
+            );
         }
     }
     let whole = digits(rest, |b| b.is_ascii_digit());
@@ -19,31 +23,13 @@ pub(super) fn number(rest: &str) -> (Kind, usize) {
     if len > whole {
         return (Kind::Double(rest.get(..len).and_then(double)), len);
     }
-    integer(rest.get(..whole).and_then(|d| magnitude(d, 10)), rest, whole, 0)
+    integer(rest.get(..whole).and_then(|d| d.parse().ok()), rest, whole, 0)
 }
 
 fn integer(value: Option<u64>, rest: &str, len: usize, prefix: usize) -> (Kind, usize) {
     match rest.as_bytes().get(len) {
         Some(b'u' | b'U') => (Kind::Uint(value), prefix + len + 1),
         _ => (Kind::Int(value), prefix + len),
-    }
-}
-
-/// The number that digits alone write. The standard library has one such function for each type.
-pub(super) fn magnitude(digits: &str, radix: u32) -> Option<u64> {
-    let mut value = None;
-    for b in digits.bytes() {
-        let digit = u64::from(char::from(b).to_digit(radix)?);
-        value = Some(value.unwrap_or(0_u64).checked_mul(radix.into())?.checked_add(digit)?);
-    }
-    value
-}
-
-/// A decimal number with or without a sign.
-pub(super) fn signed(text: &str) -> Option<i64> {
-    match text.strip_prefix('-') {
-        Some(digits) => 0_i64.checked_sub_unsigned(magnitude(digits, 10)?),
-        None => magnitude(text.strip_prefix('+').unwrap_or(text), 10)?.try_into().ok(),
     }
 }
 
@@ -63,11 +49,11 @@ fn fraction(text: &str, at: usize) -> usize {
 }
 
 fn exponent(text: &str, at: usize) -> usize {
-    let Some((b'e' | b'E', tail)) = text.as_bytes().get(at..).and_then(<[u8]>::split_first) else {
+    let Some(tail) = text.get(at..).and_then(|t| t.strip_prefix(['e', 'E'])) else {
         return 0;
     };
-    let sign = usize::from(matches!(tail.first(), Some(b'+' | b'-')));
-    match digits(text.get(at + 1 + sign..).unwrap_or(""), |b| b.is_ascii_digit()) {
+    let sign = usize::from(tail.starts_with(['+', '-']));
+    match digits(tail.get(sign..).unwrap_or(""), |b| b.is_ascii_digit()) {
         0 => 0,
         n => 1 + sign + n,
     }
@@ -76,11 +62,11 @@ fn exponent(text: &str, at: usize) -> usize {
 /// A decimal number whose double is exact after one operation: digits below 2^53 and a power of ten up to 22.
 /// Others are left to the host; a correctly rounding parser costs more module bytes than the rest of the lexer.
 pub(super) fn double(text: &str) -> Option<f64> {
-    let (number, exponent) = match text.bytes().position(|b| matches!(b, b'e' | b'E')) {
-        Some(at) => (text.get(..at)?, i32::try_from(signed(text.get(at + 1..)?)?).ok()?),
+    let (number, exponent) = match text.split_once(['e', 'E']) {
+        Some((number, exponent)) => (number, exponent.parse::<i32>().ok()?),
         None => (text, 0),
     };
-    let (whole, fraction) = cut(number, ".").unwrap_or((number, ""));
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let mut digits: u64 = 0;
     for b in whole.bytes().chain(fraction.bytes()) {
         digits = digits.checked_mul(10)?.checked_add(u64::from(b - b'0'))?;
@@ -95,8 +81,8 @@ pub(super) fn double(text: &str) -> Option<f64> {
 
 /// A string or bytes literal at the start of `rest`, or `None` when there is none.
 pub(super) fn quoted(rest: &str, at: usize, problems: &mut Vec<Problem>) -> Option<(Kind, usize)> {
-    let (bytes, tail) = prefix(rest, b'b');
-    let (raw, tail) = prefix(tail, b'r');
+    let (bytes, tail) = prefix(rest, ['b', 'B']);
+    let (raw, tail) = prefix(tail, ['r', 'R']);
     let quote = ["'''", "\"\"\"", "'", "\""].into_iter().find(|q| tail.starts_with(q))?;
     let open = rest.len() - tail.len() + quote.len();
     let body = rest.get(open..).unwrap_or("");
@@ -104,7 +90,7 @@ pub(super) fn quoted(rest: &str, at: usize, problems: &mut Vec<Problem>) -> Opti
         let end = if quote.len() == 3 {
             body.len()
         } else {
-            body.bytes().position(|b| matches!(b, b'\n' | b'\r')).unwrap_or(body.len())
+            body.find(['\n', '\r']).unwrap_or(body.len())
         };
         problems.push(Problem::error(Span::new(at, at + open + end), "unterminated string"));
         return Some((Kind::Bad, open + end));
@@ -123,9 +109,11 @@ pub(super) fn quoted(rest: &str, at: usize, problems: &mut Vec<Problem>) -> Opti
     Some((kind, open + len + quote.len()))
 }
 
-fn prefix(text: &str, letter: u8) -> (bool, &str) {
-    let found = text.bytes().next().is_some_and(|b| b.eq_ignore_ascii_case(&letter));
-    (found, text.get(usize::from(found)..).unwrap_or(text))
+fn prefix(text: &str, letters: [char; 2]) -> (bool, &str) {
+    match text.strip_prefix(letters) {
+        Some(tail) => (true, tail),
+        None => (false, text),
+    }
 }
 
 /// Length of a string's body up to its closing quote.
@@ -185,7 +173,10 @@ fn escaped(text: &str, bytes: bool, out: &mut Vec<u8>) -> Option<usize> {
         }
     };
     let digits = text.get(from..from + len)?;
-    let code = u32::try_from(magnitude(digits, radix)?).ok()?;
+    if !digits.bytes().all(|b| (b as char).is_digit(radix)) {
+        return None;
+    }
+    let code = u32::from_str_radix(digits, radix).ok()?;
     if bytes {
         out.push(u8::try_from(code).ok()?);
     } else {

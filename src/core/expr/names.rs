@@ -3,7 +3,7 @@
 use super::ast::{Ast, Node};
 use super::check::{Checker, Lowered, Type};
 use super::peer::Side;
-use super::problem::{Nearest, Span};
+use super::problem::{Span, hint};
 use super::program::Op;
 use super::value::{Read, Slot, Source};
 use super::vocabulary::{ATTRIBUTES, AttributeId, AttributeType};
@@ -38,7 +38,7 @@ impl Checker<'_> {
     /// `has(of.field)`
     pub fn has(&mut self, span: Span, of: &Ast, field: &str) -> Lowered {
         let Some((root, mut fields)) = path(of) else {
-            return self.visit_each(span, "selects from a computed value", &[of]);
+            return self.visit(span, "selects from a computed value", [of].into_iter());
         };
         fields.push(field);
         let (read, _) = self.read(span, &(root, fields))?;
@@ -56,7 +56,7 @@ impl Checker<'_> {
         }
         let whole = fields
             .first()
-            .map(|field| [root, ".", field].concat())
+            .map(|field| format!("{root}.{field}"))
             .and_then(|name| AttributeId::of(&name));
         if fields.len() != 1 || whole?.attribute()?.kind != AttributeType::Headers {
             return None;
@@ -71,10 +71,10 @@ impl Checker<'_> {
     fn selected(&mut self, ast: &Ast) -> Lowered {
         match &*ast.node {
             Node::Index(of, index) => {
-                self.visit_each(ast.span, "looks up a computed key", &[of, index])
+                self.visit(ast.span, "looks up a computed key", [of, index].into_iter())
             }
             Node::Select(of, _) => {
-                self.visit_each(ast.span, "selects from a computed value", &[of])
+                self.visit(ast.span, "selects from a computed value", [of].into_iter())
             }
             _ => None,
         }
@@ -109,8 +109,7 @@ impl Checker<'_> {
         if let Some(read) = own(self.vocabulary.derived, root, fields) {
             return Meaning::Read(read, Type::Str);
         }
-        let member =
-            fields.first().and_then(|field| AttributeId::of(&[*root, ".", field].concat()));
+        let member = fields.first().and_then(|field| AttributeId::of(&format!("{root}.{field}")));
         let (id, rest) = match (AttributeId::of(root), member) {
             (Some(id), _) => (id, fields.as_slice()),
             (None, Some(id)) => (id, fields.get(1..).unwrap_or(&[])),
@@ -145,9 +144,7 @@ impl Checker<'_> {
             });
         };
         let name = prefix + field;
-        let mut nearest = Nearest::to(&name);
-        ATTRIBUTES.iter().for_each(|attribute| nearest.offer(attribute.name));
-        let nearest = nearest.hint();
+        let nearest = hint(&name, ATTRIBUTES.iter().map(|attribute| attribute.name));
         if is_space || !nearest.is_empty() {
             self.warn(span, format!("unknown attribute \"{name}\"{nearest}"));
         }

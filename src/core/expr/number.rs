@@ -1,8 +1,8 @@
 //! Arithmetic and conversions of CEL, as Envoy answers them.
 
-use super::literal::signed;
 use super::program::Arithmetic;
 use super::value::{EvalError, Value};
+use core::str::FromStr;
 
 type Outcome = Result<Value<'static>, EvalError>;
 
@@ -87,7 +87,7 @@ pub(super) fn to_int(value: Value<'_>) -> Outcome {
         Value::Str(text) => core::str::from_utf8(text)
             .ok()
             .map(|text| text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b'))
-            .and_then(signed)
+            .and_then(|text| i64::from_str(text).ok())
             .ok_or(EvalError::Convert)?,
         _ => return Err(EvalError::Type),
     };

@@ -72,7 +72,8 @@ impl Parser {
     fn primary(&mut self, negative: bool) -> Ast {
         let span = self.peek().span;
         if matches!(self.peek().kind, Kind::Punct(")" | "]" | "}" | "," | ":" | "?") | Kind::End) {
-            return self.missing_here();
+            let found = self.peek().kind.clone();
+            return self.missing_operand(span, &found);
         }
         let token = self.take();
         let node = match token.kind {
@@ -95,12 +96,6 @@ impl Parser {
             Kind::Bad | Kind::End => Node::Error,
         };
         Ast::new(span.to(self.last), node)
-    }
-
-    fn missing_here(&mut self) -> Ast {
-        let (span, found) = (self.peek().span, self.peek().kind.describe());
-        self.error(span, ["expected an expression, found ", &found].concat());
-        Ast::new(span, Node::Error)
     }
 
     fn missing_operand(&mut self, span: Span, found: &Kind) -> Ast {
@@ -184,22 +179,22 @@ impl Parser {
                 break;
             }
             if close == ")" && matches!(self.peek().kind, Kind::Punct(")")) {
-                self.missing_here();
+                let Token { kind, span } = self.peek().clone();
+                self.missing_operand(span, &kind);
             }
         }
         self.expect(close);
         elements
     }
 
-    /// Keys and values in turn.
-    fn entries(&mut self) -> Vec<Ast> {
+    fn entries(&mut self) -> Vec<(Ast, Ast)> {
         let mut entries = Vec::new();
         while !self.closes("}") {
             let key = self.expression();
             self.expect(":");
             let value = self.expression();
-            entries.extend([key, value]);
-            if !self.next_element("}", entries.len() / 2) {
+            entries.push((key, value));
+            if !self.next_element("}", entries.len()) {
                 break;
             }
         }
@@ -209,18 +204,12 @@ impl Parser {
 
     fn message(&mut self, start: Span) -> Ast {
         self.take();
-        let mut values = self.entries();
-        let mut value = true;
-        values.retain(|_| {
-            value = !value;
-            value
-        });
+        let values = self.entries().into_iter().map(|(_, value)| value).collect();
         self.node(start.to(self.last), Node::Message(values))
     }
 
     fn closes(&mut self, close: &str) -> bool {
-        matches!(&self.peek().kind, Kind::Punct(p) if *p == close)
-            || matches!(self.peek().kind, Kind::End)
+        matches!(&self.peek().kind, Kind::Punct(p) if *p == close) || self.peek().kind == Kind::End
     }
 
     /// Whether another element follows; skips to the next comma or the end of the list after an error.

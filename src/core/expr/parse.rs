@@ -13,11 +13,11 @@ pub(super) fn parse(text: &str) -> Result<Ast, Vec<Problem>> {
         return Err(vec![Problem::error(Span::new(0, 0), message)]);
     }
     let mut problems = Vec::new();
-    let mut tokens = lex(text, &mut problems).into_iter();
-    let end = Span::new(text.len(), text.len());
+    let tokens = lex(text, &mut problems);
+    let end = Token { kind: Kind::End, span: Span::new(text.len(), text.len()) };
     let mut parser = Parser {
-        next: tokens.next().unwrap_or(Token { kind: Kind::End, span: end }),
-        tokens,
+        tokens: tokens.into_iter().peekable(),
+        end,
         depth: 0,
         gave_up: false,
         last: Span::default(),
@@ -35,8 +35,8 @@ pub(super) fn parse(text: &str) -> Result<Ast, Vec<Problem>> {
 
 /// What is left of the tokens.
 pub(super) struct Parser {
-    tokens: std::vec::IntoIter<Token>,
-    next: Token,
+    tokens: core::iter::Peekable<std::vec::IntoIter<Token>>,
+    end: Token,
     depth: usize,
     /// The rest was skipped: it has no news.
     gave_up: bool,
@@ -50,36 +50,32 @@ pub(super) struct Parser {
 impl Parser {
     fn whole(&mut self) -> Ast {
         let mut ast = self.expression();
-        loop {
-            let Token { kind, span } = self.peek();
-            if matches!(kind, Kind::End) {
-                return ast;
-            }
-            if matches!(kind, Kind::Bad) {
+        while self.peek().kind != Kind::End {
+            let Token { kind, span } = self.peek().clone();
+            if kind == Kind::Bad {
                 // Perhaps a mistyped operator; it is reported already.
                 self.take();
                 ast = self.expression();
                 continue;
             }
-            let (span, found) = (*span, kind.describe());
-            self.error(span, ["expected an operator, found ", &found].concat());
-            if matches!(self.peek().kind, Kind::Punct(")" | "]" | "}" | "," | ":")) {
+            self.error(span, format!("expected an operator, found {}", kind.describe()));
+            if matches!(kind, Kind::Punct(")" | "]" | "}" | "," | ":")) {
                 self.take();
             } else {
                 ast = self.expression();
             }
         }
+        ast
     }
 
-    pub fn peek(&self) -> &Token {
-        &self.next
+    pub fn peek(&mut self) -> &Token {
+        self.tokens.peek().unwrap_or(&self.end)
     }
 
     pub fn take(&mut self) -> Token {
-        self.last = self.next.span;
-        let end = Token { kind: Kind::End, span: self.last };
-        let next = self.tokens.next().unwrap_or(end);
-        core::mem::replace(&mut self.next, next)
+        let token = self.tokens.next().unwrap_or_else(|| self.end.clone());
+        self.last = token.span;
+        token
     }
 
     /// Takes the token if it is `punct`.
@@ -113,7 +109,7 @@ impl Parser {
     fn too_deep(&mut self, span: Span) -> Ast {
         self.error(span, format!("nested deeper than {MAX_DEPTH} levels"));
         self.gave_up = true;
-        while !matches!(self.take().kind, Kind::End) {}
+        while self.take().kind != Kind::End {}
         Ast::new(span, Node::Error)
     }
 

@@ -1,7 +1,5 @@
 //! Peers of a stream, as Istio's filter state names them: `filter_state.upstream_peer.workload`.
 
-use crate::text::cut;
-
 /// Which peer of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
@@ -77,7 +75,9 @@ fn replace_peer(text: &str, key: &str) -> String {
     let published = format!("('wasm.{key}' in {STATE} ? {STATE}['wasm.{key}'] : {STATE}['{key}'])");
     let mut out = String::new();
     let mut rest = text;
-    while let Some((before, after)) = cut(rest, STATE) {
+    while let Some(at) = rest.find(STATE) {
+        let (before, from) = rest.split_at(at);
+        let after = from.strip_prefix(STATE).unwrap_or_default();
         out.push_str(before);
         match segment(after) {
             Some((name, tail)) if name == key => {
@@ -100,10 +100,10 @@ fn segment(text: &str) -> Option<(&str, &str)> {
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
         return rest.split_at_checked(end).filter(|(name, _)| !name.is_empty());
     }
-    let inner = text.strip_prefix('[')?.trim_ascii_start();
+    let inner = text.strip_prefix('[')?.trim_start();
     let quote = inner.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
     let (name, rest) = inner.strip_prefix(quote)?.split_once(quote)?;
-    let rest = rest.trim_ascii_start().strip_prefix(']')?;
+    let rest = rest.trim_start().strip_prefix(']')?;
     (!name.contains('\\')).then_some((name, rest))
 }
 

@@ -53,7 +53,7 @@ impl Span {
     pub fn line_column(self, text: &str) -> (usize, usize) {
         let before = text.get(..self.start as usize).unwrap_or(text);
         let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
-        let start = before.bytes().rposition(|b| b == b'\n').map_or(0, |at| at + 1);
+        let start = before.rfind('\n').map_or(0, |at| at + 1);
         (line, before.get(start..).unwrap_or("").chars().count() + 1)
     }
 }
@@ -109,42 +109,12 @@ impl fmt::Display for Problem {
 
 /// ` (did you mean "X"?)` for the nearest of `known`, or nothing when none is near: at most a third of the
 /// letters may differ.
-#[cfg(test)]
-fn hint<'a>(found: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let mut nearest = Nearest::to(found);
-    known.for_each(|name| nearest.offer(name));
-    nearest.hint()
-}
-
-/// The nearest of the names offered.
-pub(super) struct Nearest<'a> {
-    found: &'a str,
-    name: &'a str,
-    /// Letters that may differ at most.
-    distance: usize,
-}
-
-// === impl Nearest ===
-
-impl<'a> Nearest<'a> {
-    pub fn to(found: &'a str) -> Self {
-        Nearest { found, name: "", distance: (found.len() / 3).max(1) + 1 }
-    }
-
-    /// The first of equally near names is kept.
-    pub fn offer(&mut self, name: &'a str) {
-        let distance = distance(self.found, name);
-        if distance < self.distance {
-            (self.distance, self.name) = (distance, name);
-        }
-    }
-
-    /// ` (did you mean "X"?)` for the nearest name, or nothing when none is near.
-    pub fn hint(&self) -> String {
-        match self.name {
-            "" => String::new(),
-            name => [" (did you mean \"", name, "\"?)"].concat(),
-        }
+pub(super) fn hint<'a>(found: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let allowed = found.len() / 3;
+    let near = known.map(|name| (distance(found, name), name)).min_by_key(|(d, _)| *d);
+    match near {
+        Some((d, name)) if d <= allowed.max(1) => format!(" (did you mean \"{name}\"?)"),
+        _ => String::new(),
     }
 }
 

@@ -3,8 +3,8 @@
 use super::cut::Cut;
 use super::label::Value;
 use crate::Hashing;
-use crate::expr::Numbers;
 use crate::port::MetricId;
+use hashbrown::HashTable;
 use std::hash::{BuildHasher, Hasher};
 
 /// Ids of the metrics that share one label set; `None` until a metric is defined.
@@ -18,7 +18,7 @@ pub type MetricIds = Box<[Option<MetricId>]>;
 pub struct SeriesTable {
     hasher: Hashing,
     max_bytes: usize,
-    places: Numbers,
+    places: HashTable<Place>,
     entries: Vec<Entry>,
 }
 
@@ -28,6 +28,7 @@ pub struct Place(u32);
 
 #[derive(Debug)]
 struct Entry {
+    hash: u64,
     key: Box<[u8]>,
     ids: MetricIds,
 }
@@ -53,13 +54,12 @@ impl SeriesTable {
         Self {
             hasher: Hashing::with_seed(seed),
             max_bytes,
-            places: Numbers::default(),
+            places: HashTable::new(),
             entries: Vec::new(),
         }
     }
 
     /// The hash of a label set.
-    #[inline(never)]
     pub fn hash<'v>(&self, values: impl Iterator<Item = Value<'v>>) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         for value in values {
@@ -71,20 +71,19 @@ impl SeriesTable {
     }
 
     /// Where the label set with this hash and these values is, if it has been seen.
-    #[inline(never)]
     pub fn find<'v>(
         &self,
         hash: u64,
         values: impl Iterator<Item = Value<'v>> + Clone,
     ) -> Option<Place> {
-        let same = |place: u32| {
-            self.entry(Place(place)).is_some_and(|entry| self.same(&entry.key, values.clone()))
+        let same = |place: &Place| {
+            self.entry(*place)
+                .is_some_and(|entry| entry.hash == hash && self.same(&entry.key, values.clone()))
         };
-        self.places.find(hash, &same).map(Place)
+        self.places.find(hash, same).copied()
     }
 
     /// Takes up a label set that has not been seen, with `metrics` undefined ids.
-    #[inline(never)]
     pub fn insert<'v>(
         &mut self,
         hash: u64,
@@ -93,8 +92,10 @@ impl SeriesTable {
     ) -> Place {
         let place = Place(u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
         let key = self.encode(values);
-        self.entries.push(Entry { key, ids: vec![None; metrics].into_boxed_slice() });
-        self.places.insert(hash, place.0);
+        self.entries.push(Entry { hash, key, ids: vec![None; metrics].into_boxed_slice() });
+        let entries = &self.entries;
+        let hash_of = |place: &Place| entry_at(entries, *place).map_or(0, |entry| entry.hash);
+        self.places.insert_unique(hash, place, hash_of);
         place
     }
 
@@ -115,7 +116,7 @@ impl SeriesTable {
     }
 
     fn entry(&self, place: Place) -> Option<&Entry> {
-        self.entries.get(usize::try_from(place.0).ok()?)
+        entry_at(&self.entries, place)
     }
 
     fn encode<'v>(&self, values: impl Iterator<Item = Value<'v>>) -> Box<[u8]> {
@@ -160,6 +161,10 @@ impl<'v> Part<'v> {
         let [n0, n1, n2, n3, n4, n5, n6, n7] = number.to_le_bytes();
         Self { head: [kind, a, b, c, n0, n1, n2, n3, n4, n5, n6, n7], bytes }
     }
+}
+
+fn entry_at(entries: &[Entry], place: Place) -> Option<&Entry> {
+    entries.get(usize::try_from(place.0).ok()?)
 }
 
 #[cfg(test)]

@@ -197,12 +197,8 @@ impl MatcherBuilder {
             }
         }
         let key = Key::take(&mut tests);
-        let mut rest = Vec::with_capacity(tests.len());
-        for test in tests {
-            let Some(check) = Check::new(test) else { return };
-            rest.push(check);
-        }
-        self.matcher.entries.push(Entry { condition, rest: rest.into() });
+        let Some(rest) = tests.into_iter().map(Check::new).collect() else { return };
+        self.matcher.entries.push(Entry { condition, rest });
         match key {
             Key::Exact(Target::Path, text) => self.matcher.path.add_exact(text, number),
             Key::Exact(_, text) => self.matcher.url_path.add_exact(text, number),

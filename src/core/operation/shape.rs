@@ -59,11 +59,9 @@ fn condition(op: &Op, slots: &Slots) -> Option<Vec<Alternative>> {
         }
         Op::InTexts(needle, texts) => {
             let target = target_of(needle, slots)?;
-            let mut all = Vec::with_capacity(texts.len());
-            for text in texts {
-                all.extend(one(target, false, TestKind::Equals(text.clone()))?);
-            }
-            Some(all)
+            let equals = TestKind::Equals;
+            let test = |kind| vec![Test { target, negated: false, kind }];
+            Some(texts.iter().cloned().map(equals).map(test).collect())
         }
         Op::Text(test, sides) => match (&sides.0, &sides.1) {
             (of, Op::Const(Const::Str(part))) => {
@@ -81,13 +79,9 @@ fn condition(op: &Op, slots: &Slots) -> Option<Vec<Alternative>> {
             }
             bounded(all)
         }
-        Op::And(parts) => {
-            let mut all = vec![Vec::new()];
-            for part in parts {
-                all = product(all, condition(part, slots)?)?;
-            }
-            Some(all)
-        }
+        Op::And(parts) => parts
+            .iter()
+            .try_fold(vec![Vec::new()], |all, part| product(all, condition(part, slots)?)),
         Op::Not(of) => negation(condition(of, slots)?),
         _ => None,
     }
@@ -106,28 +100,19 @@ fn product(left: Vec<Alternative>, right: Vec<Alternative>) -> Option<Vec<Altern
     if left.len().saturating_mul(right.len()) > MAX_ALTERNATIVES {
         return None;
     }
-    let mut all = Vec::with_capacity(left.len() * right.len());
-    for a in &left {
-        for b in &right {
-            let mut both = a.clone();
-            both.extend_from_slice(b);
-            all.push(both);
-        }
-    }
-    Some(all)
+    let both = |a: &Alternative| {
+        right.iter().map(move |b| [a.as_slice(), b.as_slice()].concat()).collect::<Vec<_>>()
+    };
+    Some(left.iter().flat_map(both).collect())
 }
 
 /// Not one of the alternatives: one test of each has to fail.
 fn negation(all: Vec<Alternative>) -> Option<Vec<Alternative>> {
-    let mut done = vec![Vec::new()];
-    for alternative in all {
-        let mut failing = Vec::with_capacity(alternative.len());
-        for test in alternative {
-            failing.push(vec![Test { negated: !test.negated, ..test }]);
-        }
-        done = product(done, failing)?;
-    }
-    Some(done)
+    all.into_iter().try_fold(vec![Vec::new()], |done, alternative| {
+        let failing =
+            alternative.into_iter().map(|test| vec![Test { negated: !test.negated, ..test }]);
+        product(done, failing.collect())
+    })
 }
 
 fn target_of(op: &Op, slots: &Slots) -> Option<Target> {
@@ -160,17 +145,17 @@ impl Test {
         if self.negated {
             return None;
         }
-        let (before, text, after) = match &self.kind {
-            TestKind::Equals(text) => ("^", text, "$"),
-            TestKind::Text(TextTest::StartsWith, text) => ("^", text, ""),
-            TestKind::Text(TextTest::EndsWith, text) => ("", text, "$"),
-            TestKind::Text(TextTest::Contains, text) => ("", text, ""),
-            TestKind::Matches(pattern) => return Some(pattern.as_ref().into()),
+        let escaped = |text: &[u8]| {
+            let short = Some(text).filter(|text| text.len() <= MAX_PATTERN_TEXT)?;
+            core::str::from_utf8(short).ok().map(escape)
         };
-        if text.len() > MAX_PATTERN_TEXT {
-            return None;
-        }
-        Some([before, &escape(core::str::from_utf8(text).ok()?), after].concat())
+        Some(match &self.kind {
+            TestKind::Equals(text) => format!("^{}$", escaped(text)?),
+            TestKind::Text(TextTest::StartsWith, text) => format!("^{}", escaped(text)?),
+            TestKind::Text(TextTest::EndsWith, text) => format!("{}$", escaped(text)?),
+            TestKind::Text(TextTest::Contains, text) => escaped(text)?,
+            TestKind::Matches(pattern) => pattern.as_ref().into(),
+        })
     }
 }
 

@@ -80,18 +80,15 @@ impl Template {
         if text.len() > MAX_TEMPLATE || path.split('/').count() > MAX_SEGMENTS {
             return Err(InvalidTemplate::TooLong);
         }
-        if path.bytes().any(|b| matches!(b, b'?' | b'#')) {
+        if path.contains(['?', '#']) {
             return Err(InvalidTemplate::Query);
         }
-        let mut segments = Vec::new();
-        for text in path.split('/') {
-            segments.push(segment(text)?);
-        }
+        let segments: Box<[Segment]> = path.split('/').map(segment).collect::<Result<_, _>>()?;
         let before_last = segments.len() - 1;
         if segments.iter().take(before_last).any(|segment| *segment == Segment::Rest) {
             return Err(InvalidTemplate::Rest);
         }
-        Ok(Template { text: text.into(), segments: segments.into() })
+        Ok(Template { text: text.into(), segments })
     }
 
     /// The text as given.
@@ -125,8 +122,8 @@ impl Template {
 fn segment(text: &str) -> Result<Segment, InvalidTemplate> {
     let mut pieces: Vec<Box<[u8]>> = Vec::new();
     let mut rest = text;
-    while let Some((before, tail)) = crate::text::cut(rest, "{") {
-        let (name, after) = crate::text::cut(tail, "}").ok_or(InvalidTemplate::Brace)?;
+    while let Some((before, tail)) = rest.split_once('{') {
+        let (name, after) = tail.split_once('}').ok_or(InvalidTemplate::Brace)?;
         if let Some(name) = name.strip_prefix('*') {
             check_name(name)?;
             let alone = pieces.is_empty() && before.is_empty() && after.is_empty();
@@ -151,7 +148,7 @@ fn segment(text: &str) -> Result<Segment, InvalidTemplate> {
 }
 
 fn literal(text: &str) -> Result<Box<[u8]>, InvalidTemplate> {
-    match text.bytes().any(|b| matches!(b, b'{' | b'}')) {
+    match text.contains(['{', '}']) {
         true => Err(InvalidTemplate::Brace),
         false => Ok(normal(text.as_bytes()).as_ref().into()),
     }
@@ -246,21 +243,19 @@ fn digit(byte: Option<&u8>) -> Option<u8> {
 
 impl fmt::Display for InvalidTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            InvalidTemplate::NoSlash => "a path template begins with \"/\"",
-            InvalidTemplate::Brace => "unbalanced \"{\" or \"}\"",
-            InvalidTemplate::Name(name) => {
-                return write!(
-                    f,
-                    "invalid parameter name \"{name}\", allowed are letters, digits, \"_\", \"-\" and \".\""
-                );
-            }
-            InvalidTemplate::Rest => "\"{*name}\" has to be the whole last segment",
-            InvalidTemplate::Adjacent => "two parameters need text between them",
-            InvalidTemplate::Query => "a path template has no query or fragment",
+        match self {
+            InvalidTemplate::NoSlash => f.write_str("a path template begins with \"/\""),
+            InvalidTemplate::Brace => f.write_str("unbalanced \"{\" or \"}\""),
+            InvalidTemplate::Name(name) => write!(
+                f,
+                "invalid parameter name \"{name}\", allowed are letters, digits, \"_\", \"-\" and \".\""
+            ),
+            InvalidTemplate::Rest => f.write_str("\"{*name}\" has to be the whole last segment"),
+            InvalidTemplate::Adjacent => f.write_str("two parameters need text between them"),
+            InvalidTemplate::Query => f.write_str("a path template has no query or fragment"),
             InvalidTemplate::TooLong => {
-                return write!(f, "longer than {MAX_TEMPLATE} bytes or {MAX_SEGMENTS} segments");
+                write!(f, "longer than {MAX_TEMPLATE} bytes or {MAX_SEGMENTS} segments")
             }
-        })
+        }
     }
 }

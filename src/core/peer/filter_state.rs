@@ -1,21 +1,24 @@
 //! A peer in the form of Istio's filter state, a `google.protobuf.Struct` with a field per property (Envoy
 //! `metadata_object`): what the host's expressions read as `filter_state.upstream_peer`.
 
-use super::protobuf::{struct_of, struct_value, texts};
+use super::protobuf::{struct_of, struct_value, text_value};
 use super::{Field, LabelNames, Peer};
 
 /// The Struct; properties that are not known are left out.
 pub fn encode(peer: &Peer, labels: &LabelNames) -> Vec<u8> {
-    let fields = Field::ALL.map(|field| (field.name().as_bytes(), peer.get(field)));
-    let mut entries = texts(&fields);
-    let mut kept = Vec::new();
-    for name in labels.iter() {
-        kept.extend(texts(&[(name, labels.id(name).map_or(&[], |id| peer.label(id)))]));
-    }
-    if !kept.is_empty() {
-        entries.push((b"labels", struct_value(&struct_of(kept))));
+    let fields = Field::ALL.into_iter().map(|field| (field.name().as_bytes(), peer.get(field)));
+    let mut entries = texts(fields);
+    let kept = labels.iter().filter_map(|name| Some((name, peer.label(labels.id(name)?))));
+    let labels = texts(kept);
+    if !labels.is_empty() {
+        entries.push((b"labels", struct_value(&struct_of(labels))));
     }
     struct_of(entries)
+}
+
+fn texts<'a>(properties: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Vec<(&'a [u8], Vec<u8>)> {
+    let known = properties.filter(|(_, text)| !text.is_empty());
+    known.map(|(name, text)| (name, text_value(text))).collect()
 }
 
 #[cfg(test)]

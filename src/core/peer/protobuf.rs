@@ -162,18 +162,6 @@ pub(super) fn text_value(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The texts among `properties` that are not empty, as entries of a Struct.
-#[inline(never)]
-pub(super) fn texts<'k>(properties: &[(&'k [u8], &[u8])]) -> Vec<(&'k [u8], Vec<u8>)> {
-    let mut entries = Vec::new();
-    for (key, text) in properties {
-        if !text.is_empty() {
-            entries.push((*key, text_value(text)));
-        }
-    }
-    entries
-}
-
 /// The message `Value { struct_value }`, written even when the Struct is empty.
 pub(super) fn struct_value(message: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();

@@ -38,7 +38,7 @@ pub fn compile(config: &Config, host: &mut impl Host, warnings: &mut Vec<Diagnos
             reads_attribute(text, &attribute_names)
         };
         let values = attribute_values(config, &attribute_names);
-        PrewarmPlan::new(prewarm, values, &groups, &known)
+        PrewarmPlan::new(prewarm, values, &groups, known)
     });
     // Without metrics of its own, it exchanges for an access logger that counts.
     let for_others = exchange && groups.is_empty();

@@ -2,7 +2,6 @@
 
 use crate::attribute::{Fact, Query};
 use crate::config::MetadataExchange;
-use crate::mesh::or;
 use crate::peer::LabelNames;
 use crate::peer::header::{LocalNode, encode};
 use crate::port::Host;
@@ -32,20 +31,6 @@ const STANDARD_LABELS: [&str; 6] = [
     "app.kubernetes.io/version",
 ];
 
-/// What the metadata is made of beside labels; the last two stand in for region and zone.
-const OWN: [&[&str]; 10] = [
-    &["metadata", "NAME"],
-    &["metadata", "NAMESPACE"],
-    &["metadata", "OWNER"],
-    &["metadata", "WORKLOAD_NAME"],
-    &["metadata", "CLUSTER_ID"],
-    &["metadata", "IDENTITY"],
-    &["metadata", "REGION"],
-    &["metadata", "AVAILABILITY_ZONE"],
-    &["locality", "region"],
-    &["locality", "zone"],
-];
-
 // === impl ExchangePlan ===
 
 impl ExchangePlan {
@@ -73,28 +58,33 @@ impl ExchangePlan {
 }
 
 fn metadata(config: &MetadataExchange, additional: &LabelNames, host: &mut impl Host) -> Vec<u8> {
-    let mut values: Vec<(&str, Vec<u8>)> = Vec::new();
-    let mut add = |name, path: &[&str]| values.extend(host.node(path).map(|value| (name, value)));
-    for name in STANDARD_LABELS {
-        add(name, &["metadata", "LABELS", name]);
-    }
-    for name in &config.additional_labels {
-        add(name, &["metadata", "LABELS", name]);
-    }
-    let labels: Vec<(&[u8], &[u8])> =
-        values.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())).collect();
-    let own = OWN.map(|path| host.node(path).unwrap_or_default());
-    let [name, namespace, owner, workload, cluster, identity, region, zone, or_region, or_zone] =
-        own.each_ref().map(Vec::as_slice);
+    let names = STANDARD_LABELS
+        .into_iter()
+        .chain(config.additional_labels.iter().map(String::as_str))
+        .collect::<Vec<&str>>();
+    let labels: Vec<(&[u8], Vec<u8>)> = names
+        .iter()
+        .filter_map(|name| Some((name.as_bytes(), host.node(&["metadata", "LABELS", name])?)))
+        .collect();
+    let labels: Vec<(&[u8], &[u8])> = labels.iter().map(|(n, v)| (*n, v.as_slice())).collect();
+    let mut own = |name: &str| host.node(&["metadata", name]).unwrap_or_default();
+    let (name, namespace, owner) = (own("NAME"), own("NAMESPACE"), own("OWNER"));
+    let (workload, cluster) = (own("WORKLOAD_NAME"), own("CLUSTER_ID"));
+    let (identity, region) = (own("IDENTITY"), own("REGION"));
+    let zone = own("AVAILABILITY_ZONE");
+    let mut locality = |told: Vec<u8>, part: &str| {
+        if told.is_empty() { host.node(&["locality", part]).unwrap_or_default() } else { told }
+    };
+    let (region, zone) = (locality(region, "region"), locality(zone, "zone"));
     let node = LocalNode {
-        name,
-        namespace,
-        owner,
-        workload,
-        cluster,
-        identity,
-        region: or(region, or_region),
-        availability_zone: or(zone, or_zone),
+        name: &name,
+        namespace: &namespace,
+        owner: &owner,
+        workload: &workload,
+        cluster: &cluster,
+        identity: &identity,
+        region: &region,
+        availability_zone: &zone,
         labels: &labels,
     };
     encode(&node, additional)

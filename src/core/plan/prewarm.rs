@@ -36,10 +36,30 @@ impl PrewarmPlan {
         config: &Prewarm,
         attributes: Vec<Vec<Vec<u8>>>,
         groups: &[Group],
-        read: &dyn Fn(usize) -> Option<Option<usize>>,
+        read: impl Fn(usize) -> Option<Option<usize>>,
     ) -> Self {
-        let groups = groups.iter().map(|group| Known::of_group(group, read)).collect();
-        Self { codes: config.response_codes.clone(), attributes, groups }
+        let known = |source: &Source| match source {
+            Source::Standard(Label::ResponseCode) => Some(Known::Code),
+            Source::Standard(Label::ResponseFlags) => Some(Known::NoFlags),
+            Source::Expression(index) => {
+                Some(read(*index)?.map_or(Known::Stream, Known::Attribute))
+            }
+            _ => Some(Known::Stream),
+        };
+        let group = |group: &Group| {
+            let labels = group.labels.iter().map(|(_, source)| known(source));
+            let labels: Option<Vec<Known>> = labels.collect();
+            let of_requests = matches!(group.occasion, Occasion::Request | Occasion::End);
+            let derived = |labels: &Vec<Known>| {
+                of_requests && labels.iter().any(|known| matches!(known, Known::Attribute(_)))
+            };
+            labels.filter(derived).unwrap_or_default()
+        };
+        Self {
+            codes: config.response_codes.clone(),
+            attributes,
+            groups: groups.iter().map(group).collect(),
+        }
     }
 
     /// Whether every label of a group is known before there is a stream.
@@ -92,46 +112,19 @@ impl PrewarmPlan {
     }
 }
 
-// === impl Known ===
-
-impl Known {
-    /// By label; nothing for a group that is not defined before.
-    fn of_group(group: &Group, read: &dyn Fn(usize) -> Option<Option<usize>>) -> Vec<Self> {
-        let mut derived = false;
-        let mut labels = Vec::new();
-        for (_, source) in &group.labels {
-            labels.push(match source {
-                Source::Standard(Label::ResponseCode) => Known::Code,
-                Source::Standard(Label::ResponseFlags) => Known::NoFlags,
-                Source::Expression(index) => match read(*index) {
-                    None => return Vec::new(),
-                    Some(None) => Known::Stream,
-                    Some(Some(attribute)) => {
-                        derived = true;
-                        Known::Attribute(attribute)
-                    }
-                },
-                _ => Known::Stream,
-            });
-        }
-        let of_requests = matches!(group.occasion, Occasion::Request | Occasion::End);
-        if derived && of_requests { labels } else { Vec::new() }
-    }
-}
-
 /// The values of each derived attribute that the configuration names, each once.
 pub(super) fn attribute_values(config: &Config, names: &[String]) -> Vec<Vec<Vec<u8>>> {
     let values = |name: &String| {
         let mut values: Vec<Vec<u8>> = Vec::new();
         for attribute in config.attributes.iter().filter(|attribute| attribute.name == *name) {
-            let mut add = |value: &str| {
+            let matched = attribute.entries.iter().map(|entry| &entry.value);
+            let operations = attribute.operations.iter().map(|operation| &operation.value);
+            let described = attribute.described.iter().map(|operation| &operation.name);
+            for value in matched.chain(operations).chain(described) {
                 if !value.is_empty() && !values.iter().any(|known| known == value.as_bytes()) {
-                    values.push(value.into());
+                    values.push(value.clone().into_bytes());
                 }
-            };
-            attribute.entries.iter().for_each(|entry| add(&entry.value));
-            attribute.operations.iter().for_each(|operation| add(&operation.value));
-            attribute.described.iter().for_each(|operation| add(&operation.name));
+            }
         }
         values
     };
@@ -141,21 +134,17 @@ pub(super) fn attribute_values(config: &Config, names: &[String]) -> Vec<Vec<Vec
 /// Which derived attribute the text of a dimension is, `Some(None)` for a literal text, `None` for anything else.
 pub(super) fn reads_attribute(text: &str, names: &[String]) -> Option<Option<usize>> {
     let text = text.trim();
+    let quoted = |text: &'_ str| {
+        let quote = text.chars().next().filter(|c| ['\'', '"'].contains(c))?;
+        let inner = text.strip_prefix(quote)?.strip_suffix(quote)?;
+        (!inner.contains([quote, '\\'])).then(|| inner.to_owned())
+    };
     if quoted(text).is_some() {
         return Some(None);
     }
     let key = text.strip_prefix("filter_state[").and_then(|text| quoted(text.strip_suffix(']')?));
-    let name = key.map_or(Some(text), |key| key.strip_prefix("wasm."))?;
+    let name = key.as_deref().map_or(Some(text), |key| key.strip_prefix("wasm."))?;
     names.iter().position(|known| known == name).map(Some)
-}
-
-#[inline(never)]
-fn quoted(text: &str) -> Option<&str> {
-    let (quote @ (b'\'' | b'"'), [inner @ .., last]) = text.as_bytes().split_first()? else {
-        return None;
-    };
-    let plain = last == quote && !inner.iter().any(|byte| byte == quote || *byte == b'\\');
-    text.get(1..text.len().saturating_sub(1)).filter(|_| plain)
 }
 
 #[cfg(test)]

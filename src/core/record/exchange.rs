@@ -101,7 +101,6 @@ impl Exchange {
         came
     }
 
-    #[inline(never)]
     fn peer(&mut self, metadata: &[u8], errors: &mut Errors) -> Option<Rc<Peer>> {
         let found = self.peers.get_or_decode(metadata);
         if found.error().is_some() {
@@ -118,7 +117,6 @@ fn told_by_baggage(host: &mut impl Host, errors: &mut Errors) -> Option<Rc<Peer>
 }
 
 /// Reads a header and takes it away; empty when it is not there.
-#[inline(never)]
 fn take(message: Message, name: &str, host: &mut impl Host, errors: &mut Errors) -> Vec<u8> {
     let Some(Some(value)) = errors.host_call(host.header(message, name)) else {
         return Vec::new();

@@ -13,10 +13,10 @@ pub use stream::Stream;
 
 use crate::attribute::gather::{fetch_apart, fetch_read};
 use crate::attribute::memory::{Memories, keys_of};
-use crate::attribute::read::{Fetch, Known};
+use crate::attribute::read::Known;
 use crate::attribute::{Fact, Facts, Query};
 use crate::config::Phase;
-use crate::expr::{self, NoValue, Side, Slot};
+use crate::expr::{self, NoValue, Side};
 use crate::limits::FORGET_INTERVAL;
 use crate::metric::standard::{Measure, Occasion};
 use crate::peer::cache::PeerCache;
@@ -453,16 +453,15 @@ fn keys_by_reporter(plan: &Plan) -> Vec<Vec<Fact>> {
 }
 
 fn query(facts: &[Vec<Fact>], needs: &Needs, reads: &Reads, host: &mut impl Host) -> Query {
-    let mut fetched: Vec<(Slot, &Fetch)> = Vec::new();
+    let mut slots = Vec::new();
     for slot in &needs.slots {
-        if let Some(fetch) = reads.fetch(*slot)
-            && fetched.iter().all(|(known, _)| known != slot)
-        {
-            fetched.push((*slot, fetch));
+        if !slots.contains(slot) {
+            slots.push(*slot);
         }
     }
+    let fetched = slots.into_iter().filter_map(|slot| Some((slot, reads.fetch(slot)?)));
     let facts: Vec<&[Fact]> = facts.iter().map(Vec::as_slice).collect();
-    Query::with_reads(&facts, &fetched, host)
+    Query::with_reads(&facts, fetched, host)
 }
 
 // === impl Kind ===

@@ -256,9 +256,10 @@ impl Series {
                 continue;
             }
             match errors.host_call(self.sets.admit(hash, limit, sink)) {
-                Some(Admission::Full) => continue,
+                Some(Admission::Full) if fold < Fold::All => continue,
                 Some(Admission::Known) => {}
-                Some(Admission::New) | None => {
+                // The last one is taken even where other workers were always faster to share theirs.
+                Some(Admission::New | Admission::Full) | None => {
                     errors.host_call(health.count_set(sink));
                 }
             }
@@ -296,22 +297,19 @@ impl<'a> Folded<'a> {
 
     /// The values, in the order of the group's labels.
     fn values(&self) -> impl Iterator<Item = Value<'a>> + Clone {
-        let folded = *self;
-        (0..self.labels.len()).map_while(move |place| folded.value(place))
-    }
-
-    #[inline(never)]
-    fn value(&self, place: usize) -> Option<Value<'a>> {
-        let (_, source) = self.set.group.labels.get(place)?;
-        let label = *self.labels.get(place)?;
-        let view = self.set.view;
-        let over = self.over.get(place).is_some_and(|over| *over);
-        Some(if let Some(Some(value)) = self.instead.get(place) {
-            *value
-        } else if over || folds(self.fold, label, view.labels.reporter) {
-            Value::Text(OVERFLOW)
-        } else {
-            view.value(source)
+        let (fold, LabelSet { group, view, .. }) = (self.fold, self.set);
+        let reporter = view.labels.reporter;
+        let over = self.over.iter().copied().chain(std::iter::repeat(false));
+        let instead = self.instead.iter().copied().chain(std::iter::repeat(None));
+        let labels = group.labels.iter().zip(self.labels).zip(over).zip(instead);
+        labels.map(move |((((_, source), label), over), instead)| {
+            if let Some(value) = instead {
+                value
+            } else if over || folds(fold, *label, reporter) {
+                Value::Text(OVERFLOW)
+            } else {
+                view.value(source)
+            }
         })
     }
 

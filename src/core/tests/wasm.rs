@@ -20,14 +20,13 @@ fn host() -> Script {
     let facts = [
         (Fact::ListenerDirection, int(2)),
         (Fact::Host, b"ratings:9080".to_vec()),
-        (Fact::Method, b"GET".to_vec()),
-        (Fact::Path, b"/items?page=2".to_vec()),
         (Fact::ResponseCode, int(503)),
         (Fact::ResponseFlags, int(1 << 5 | 1 << 40)),
         (Fact::Duration, int(i64::MAX)),
         (Fact::RequestBytes, int(-1)),
     ];
-    Script { facts: facts.into(), ..Script::default() }
+    let answers = [("request.url_path == '/items'".to_owned(), vec![1])];
+    Script { facts: facts.into(), answers: answers.into(), ..Script::default() }
 }
 
 #[wasm_bindgen_test]

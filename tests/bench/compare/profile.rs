@@ -141,14 +141,6 @@ impl Host for Listener {
 struct Nowhere;
 
 impl Sink for Nowhere {
-    fn shared(&mut self, _: &str, _: &mut Vec<u8>) -> Result<Option<u32>, Failed> {
-        Ok(None)
-    }
-
-    fn share(&mut self, _: &str, _: &[u8], _: Option<u32>) -> Result<bool, Failed> {
-        Ok(true)
-    }
-
     fn define(&mut self, _: MetricKind, _: &str) -> Result<MetricId, Failed> {
         Ok(MetricId(0))
     }

@@ -4,24 +4,6 @@
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Class(pub Vec<(u32, u32)>);
 
-/// The classes RE2 calls `[:name:]`.
-const POSIX: [(&str, &[(u8, u8)]); 14] = [
-    ("alnum", &[(b'0', b'9'), (b'A', b'Z'), (b'a', b'z')]),
-    ("alpha", &[(b'A', b'Z'), (b'a', b'z')]),
-    ("ascii", &[(0, 127)]),
-    ("blank", &[(b'\t', b'\t'), (b' ', b' ')]),
-    ("cntrl", &[(0, 31), (127, 127)]),
-    ("digit", &[(b'0', b'9')]),
-    ("graph", &[(b'!', b'~')]),
-    ("lower", &[(b'a', b'z')]),
-    ("print", &[(b' ', b'~')]),
-    ("punct", &[(b'!', b'/'), (b':', b'@'), (b'[', b'`'), (b'{', b'~')]),
-    ("space", &[(b'\t', b'\r'), (b' ', b' ')]),
-    ("upper", &[(b'A', b'Z')]),
-    ("word", &[(b'0', b'9'), (b'A', b'Z'), (b'_', b'_'), (b'a', b'z')]),
-    ("xdigit", &[(b'0', b'9'), (b'A', b'F'), (b'a', b'f')]),
-];
-
 const LAST: u32 = 0x10_FFFF;
 
 impl Class {
@@ -46,8 +28,24 @@ impl Class {
 
     /// `[:name:]` of RE2.
     pub fn posix(name: &str) -> Option<Self> {
-        let row = POSIX.iter().find(|(known, _)| *known == name)?;
-        Some(Self::ascii(row.1))
+        let ranges: &[(u8, u8)] = match name {
+            "alnum" => &[(b'0', b'9'), (b'A', b'Z'), (b'a', b'z')],
+            "alpha" => &[(b'A', b'Z'), (b'a', b'z')],
+            "ascii" => &[(0, 127)],
+            "blank" => &[(b'\t', b'\t'), (b' ', b' ')],
+            "cntrl" => &[(0, 31), (127, 127)],
+            "digit" => &[(b'0', b'9')],
+            "graph" => &[(b'!', b'~')],
+            "lower" => &[(b'a', b'z')],
+            "print" => &[(b' ', b'~')],
+            "punct" => &[(b'!', b'/'), (b':', b'@'), (b'[', b'`'), (b'{', b'~')],
+            "space" => &[(b'\t', b'\r'), (b' ', b' ')],
+            "upper" => &[(b'A', b'Z')],
+            "word" => &[(b'0', b'9'), (b'A', b'Z'), (b'_', b'_'), (b'a', b'z')],
+            "xdigit" => &[(b'0', b'9'), (b'A', b'F'), (b'a', b'f')],
+            _ => return None,
+        };
+        Some(Self::ascii(ranges))
     }
 
     fn ascii(ranges: &[(u8, u8)]) -> Self {
@@ -149,19 +147,15 @@ fn split(lo: u32, hi: u32, out: &mut Vec<Sequence>) {
             return split(hi & !mask, hi, out);
         }
     }
-    let tail = match lo {
-        0..=0x7F => return out.push(vec![(lo as u8, hi as u8)]),
-        0x80..=0x7FF => 1,
-        0x800..=0xFFFF => 2,
-        _ => 3,
-    };
-    // The first byte of n has n ones at its top.
-    let lead = 0xF0_u8 << (3 - tail);
-    let first = |code: u32| lead | (code >> (6 * tail)) as u8;
-    let mut sequence = vec![(first(lo), first(hi))];
-    for at in (0..tail).rev() {
-        let byte = |code: u32| 0x80 | (code >> (6 * at) & 0x3F) as u8;
-        sequence.push((byte(lo), byte(hi)));
+    out.push(encode(lo).into_iter().zip(encode(hi)).collect());
+}
+
+fn encode(code: u32) -> Vec<u8> {
+    let low = |shift: u32| 0x80 | (code >> shift & 0x3F) as u8;
+    match code {
+        0..=0x7F => vec![code as u8],
+        0x80..=0x7FF => vec![0xC0 | (code >> 6) as u8, low(0)],
+        0x800..=0xFFFF => vec![0xE0 | (code >> 12) as u8, low(6), low(0)],
+        _ => vec![0xF0 | (code >> 18) as u8, low(12), low(6), low(0)],
     }
-    out.push(sequence);
 }

@@ -47,21 +47,13 @@ impl RegexSet {
     ) -> Result<RegexSet, (usize, Refused)> {
         let mut builder = nfa::Builder::default();
         for (index, pattern) in patterns.into_iter().enumerate() {
-            Self::add(&mut builder, pattern).map_err(|refused| (index, refused))?;
+            syntax::parse(pattern)
+                .and_then(|tree| builder.add(&tree))
+                .map_err(|refused| (index, refused))?;
         }
-        Ok(Self::of(builder))
-    }
-
-    #[inline(never)]
-    fn add(builder: &mut nfa::Builder, pattern: &str) -> Result<(), Refused> {
-        builder.add(&syntax::parse(pattern)?)
-    }
-
-    #[inline(never)]
-    fn of(builder: nfa::Builder) -> RegexSet {
         let nfa = builder.build();
         let cache = RefCell::new(dfa::Cache::new(&nfa));
-        RegexSet { nfa, cache }
+        Ok(RegexSet { nfa, cache })
     }
 
     /// The lowest pattern that matches anywhere in `text`.

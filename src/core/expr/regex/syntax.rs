@@ -4,8 +4,6 @@
 use super::Refused;
 use super::class::Class;
 use crate::expr::limits::{MAX_REGEX_DEPTH, MAX_REGEX_REPEAT};
-use crate::expr::literal::magnitude;
-use crate::text::cut;
 
 /// A pattern's meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +76,7 @@ impl<'p> Parser<'p> {
         let mut parts = Vec::new();
         while !self.rest.is_empty() && !self.rest.starts_with(['|', ')']) {
             if self.eat("\\Q") {
-                let (quoted, rest) = cut(self.rest, "\\E").unwrap_or((self.rest, ""));
+                let (quoted, rest) = crate::text::cut(self.rest, "\\E").unwrap_or((self.rest, ""));
                 self.rest = rest;
                 for c in quoted.chars() {
                     parts.push(self.literal(c)?);
@@ -109,10 +107,11 @@ impl<'p> Parser<'p> {
                 return Ok(Some((min, max)));
             }
         }
-        let Some((counts, rest)) = self.rest.strip_prefix('{').and_then(|r| cut(r, "}")) else {
+        let Some((counts, rest)) = self.rest.strip_prefix('{').and_then(|r| r.split_once('}'))
+        else {
             return Ok(None);
         };
-        let (min, max) = match cut(counts, ",") {
+        let (min, max) = match counts.split_once(',') {
             None => (number(counts), number(counts).map(Some)),
             Some((min, "")) => (number(min), Some(None)),
             Some((min, max)) => (number(min), number(max).map(Some)),
@@ -182,7 +181,8 @@ impl<'p> Parser<'p> {
     /// Reads what follows `(?`; false if that was the whole group, as in `(?i)`.
     fn flags_or_name(&mut self) -> Parsed<bool> {
         if self.eat("P<") || self.eat("<") {
-            let (name, rest) = cut(self.rest, ">").ok_or(Refused::Invalid("invalid group name"))?;
+            let (name, rest) =
+                self.rest.split_once('>').ok_or(Refused::Invalid("invalid group name"))?;
             self.rest = rest;
             let word =
                 !name.is_empty() && name.bytes().all(|b| b == b'_' || b.is_ascii_alphanumeric());
@@ -251,7 +251,7 @@ impl<'p> Parser<'p> {
         let invalid = Refused::Invalid("invalid escape");
         let digits = match self.rest.strip_prefix('{') {
             Some(rest) => {
-                let (digits, rest) = cut(rest, "}").ok_or(invalid.clone())?;
+                let (digits, rest) = rest.split_once('}').ok_or(invalid.clone())?;
                 self.rest = rest;
                 digits
             }
@@ -261,7 +261,8 @@ impl<'p> Parser<'p> {
                 digits
             }
         };
-        magnitude(digits, 16).and_then(|code| code.try_into().ok()).ok_or(invalid)
+        let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit());
+        u32::from_str_radix(digits, 16).ok().filter(|_| plain).ok_or(invalid)
     }
 
     /// Octal needs three digits, or a leading zero; a single digit would be a backreference.
@@ -292,7 +293,7 @@ impl<'p> Parser<'p> {
     }
 
     fn bracket_item(&mut self, class: &mut Class) -> Parsed<()> {
-        let posix = self.rest.strip_prefix("[:").and_then(|rest| cut(rest, ":]"));
+        let posix = self.rest.strip_prefix("[:").and_then(|rest| rest.split_once(":]"));
         if let Some((name, rest)) = posix {
             self.rest = rest;
             let (name, negate) = name.strip_prefix('^').map_or((name, false), |name| (name, true));
@@ -339,5 +340,5 @@ fn number(digits: &str) -> Option<u32> {
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    Some(magnitude(digits, 10).and_then(|n| n.try_into().ok()).unwrap_or(u32::MAX))
+    Some(digits.parse().unwrap_or(u32::MAX))
 }

@@ -1,6 +1,6 @@
 //! From the proxy's own node to the header.
 
-use super::super::protobuf::{struct_of, struct_value, text_value, texts};
+use super::super::protobuf::{struct_of, struct_value, text_value};
 use super::super::{LabelNames, base64, owner};
 use super::{label, prefer};
 
@@ -35,7 +35,7 @@ pub struct LocalNode<'a> {
 /// came from.
 pub fn encode(local: &LocalNode<'_>, additional: &LabelNames) -> Vec<u8> {
     let owner = local.owner();
-    let mut entries = texts(&[
+    let mut entries = texts([
         (&b"NAME"[..], local.name),
         (b"NAMESPACE", local.namespace),
         (b"WORKLOAD_NAME", local.workload),
@@ -69,7 +69,7 @@ impl<'a> LocalNode<'a> {
         let value = |name| self.label(name).unwrap_or_default();
         let app = prefer(value(label::QUALIFIED_APP), value(label::APP));
         let version = prefer(value(label::QUALIFIED_VERSION), value(label::VERSION));
-        let mut entries = texts(&[
+        let mut entries = texts([
             (label::CANONICAL_NAME, value(label::CANONICAL_NAME)),
             (label::CANONICAL_REVISION, value(label::CANONICAL_REVISION)),
             (label::APP, app),
@@ -80,4 +80,9 @@ impl<'a> LocalNode<'a> {
         entries.extend(further);
         entries
     }
+}
+
+fn texts<'k, const N: usize>(entries: [(&'k [u8], &[u8]); N]) -> Vec<(&'k [u8], Vec<u8>)> {
+    let present = entries.into_iter().filter(|(_, text)| !text.is_empty());
+    present.map(|(key, text)| (key, text_value(text))).collect()
 }

@@ -121,14 +121,6 @@ impl Host for Script {
 }
 
 impl Sink for Metrics {
-    fn shared(&mut self, _: &str, _: &mut Vec<u8>) -> Result<Option<u32>, Failed> {
-        Ok(None)
-    }
-
-    fn share(&mut self, _: &str, _: &[u8], _: Option<u32>) -> Result<bool, Failed> {
-        Ok(true)
-    }
-
     fn define(&mut self, _: MetricKind, _: &str) -> Result<MetricId, Failed> {
         self.defined += 1;
         Ok(MetricId(self.defined))
