@@ -1,7 +1,7 @@
 # opmeter: per-operation Istio metrics for any Envoy. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo-report generated build envoy-path test test-versions check unit wasm-test bench bench-core memory manifests deny clean
+.PHONY: help run demo-report generated build envoy-path test test-versions check unit wasm-test bench bench-core memory manifests fuzz fuzz-build deny clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,7 @@ test: ## Run everything: check, unit and end-to-end tests, tests on WebAssembly
 	@$(MAKE) --no-print-directory build
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory wasm-test
+	@$(MAKE) --no-print-directory fuzz-build
 
 test-versions: build ## The end-to-end tests on every supported Envoy, or on VERSIONS="1.36.4 1.39.3"
 	@make/test-versions.sh
@@ -55,6 +56,11 @@ manifests: ## Make istio-manifests/ again from its opmeter.yaml files
 
 memory: build ## The memory that a full series budget takes of a real Envoy, with 1, 2 and 4 workers
 	@make/memory.sh
+fuzz: ## Run every fuzz target for a minute: SECONDS=60, or RUNS=1000000 inputs; TARGETS="label path"
+	@make/fuzz.sh "$(or $(SECONDS),60)" "$(RUNS)" "$(TARGETS)"
+
+fuzz-build: ## Build every fuzz target
+	@make/fuzz-build.sh
 
 deny: ## Licences, bans and sources of all dependencies (needs cargo-deny)
 	@make/deny.sh

@@ -185,7 +185,8 @@ impl Query {
             self.pause = GUARDED_AFTER_FAILURE;
         }
         ranges.clear();
-        if self.list.is_none() && self.branches.iter().all(|branch| branch.listed.is_empty()) {
+        let asks = |branch: &Branch| !branch.listed.is_empty() || !branch.alone.is_empty();
+        if self.condition.is_none() && !self.branches.iter().any(asks) {
             return Fetched::Values(0);
         }
         Fetched::Failed

@@ -152,6 +152,7 @@ impl<'v, 'd> Fields<'v, 'd> {
 
     /// Path of a field of this object.
     pub fn path_of(&self, name: &str) -> String {
+        let name = if name.is_empty() { "\"\"" } else { name };
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 

@@ -48,6 +48,10 @@ fn an_unknown_field_is_refused_with_the_nearest_name() {
         ],
     );
     refused(
+        r#"{"metrics":[{"":"x"}]}"#,
+        &["metrics[0].\"\": unknown field; allowed: dimensions, drop, match, name, tags_to_remove"],
+    );
+    refused(
         r#"{"attributes":[{"output_attribute":"a","match":[{"value":"v","colour":1}]}]}"#,
         &["attributes[0].match[0].colour: unknown field; allowed: condition, value"],
     );

@@ -21,8 +21,19 @@ pub struct Encoder {
 }
 
 /// What the unanchored regexes of Istio's own bootstrap look for anywhere in a name (Istio `envoy_bootstrap.json`:
-/// cache, component, rbac, tag, wasm_filter): a value that holds one would yield a label nobody wrote.
-const ISTIO_TRAPS: &[&str] = &["cache.", "component.", "rbac.", "tag.", "wasm_filter."];
+/// cache, component, tag, wasm_filter, authz_enforce_result, authz_dry_run_result, authz_dry_run_action): a value that
+/// holds one would yield a label nobody wrote.
+const ISTIO_TRAPS: &[&str] = &[
+    "cache.",
+    "component.",
+    "tag.",
+    "wasm_filter.",
+    "rbac.",
+    ".shadow_allowed",
+    ".shadow_denied",
+    ".istio_dry_run_allow",
+    ".istio_dry_run_deny",
+];
 
 /// Stands for a byte that must not reach the name.
 const REPLACEMENT: char = '_';
@@ -48,24 +59,28 @@ impl Encoder {
         }
         out.push_str(name);
         out.push_str(&self.value);
+        // Separators may be of what numbers and flags are made of: `-` and `,`.
+        let mut short = String::new();
         match value {
-            Value::Absent => {}
-            Value::Text(bytes) => self.text(bytes, out),
+            Value::Absent | Value::Text(_) => {}
             // Writing to a String cannot fail.
-            Value::Int(number) => drop(write!(out, "{number}")),
-            Value::Flags(bits) => flags::write(bits, out),
+            Value::Int(number) => drop(write!(short, "{number}")),
+            Value::Flags(bits) => flags::write(bits, &mut short),
         }
+        self.text(if let Value::Text(bytes) = value { bytes } else { short.as_bytes() }, out);
         out.push_str(&self.field);
     }
 
     /// Appends a value's text: not UTF-8 becomes U+FFFD, control characters and what would break the name `_`.
     fn text(&self, bytes: &[u8], out: &mut String) {
         let text = self.shorten(bytes);
+        let text: String =
+            text.chars().map(|c| if c.is_control() { REPLACEMENT } else { c }).collect();
         let inside = self.value.len()..self.value.len().saturating_add(text.len());
         let around = [self.value.as_str(), &text, &self.field].concat();
         let broken = self.breaks(&around, &inside);
         for (at, c) in text.char_indices() {
-            let replace = c.is_control() || broken.get(at).copied().unwrap_or_default();
+            let replace = broken.get(at).copied().unwrap_or_default();
             out.push(if replace { REPLACEMENT } else { c });
         }
     }
@@ -92,22 +107,34 @@ impl Encoder {
             }
         };
         for separator in [self.field.as_str(), &self.value] {
-            overlapping(around, separator)
+            overlapping(around, separator, |byte, sought| byte == sought)
                 .filter(|at| *at > 0 && at.saturating_add(separator.len()) > inside.start)
                 .for_each(|at| mark(at.max(inside.start)));
         }
+        // The `_` that a trap asks for may come of a separator.
+        let begins = |text: &str, byte| text.as_bytes().first() == Some(&byte);
+        let may_be = |byte, sought| {
+            byte == sought
+                || sought == b'_' && (begins(&self.field, byte) || begins(&self.value, byte))
+        };
         for trap in self.traps {
-            let dot = trap.len().saturating_sub(1);
-            overlapping(around, trap).for_each(|at| mark(at.saturating_add(dot)));
+            let dot = trap.find('.').unwrap_or_default();
+            overlapping(around, trap, may_be).for_each(|at| mark(at.saturating_add(dot)));
         }
         broken
     }
 }
 
-/// Where `needle` (ASCII, not empty) starts in `text`, overlapping occurrences included.
-fn overlapping<'a>(text: &'a str, needle: &'a str) -> impl Iterator<Item = usize> + 'a {
+/// Where `needle` (ASCII, not empty) starts in `text`, overlapping occurrences included; `is` compares a byte of the text
+/// with one of the needle.
+fn overlapping<'a>(
+    text: &'a str,
+    needle: &'a str,
+    is: impl Fn(u8, u8) -> bool + 'a,
+) -> impl Iterator<Item = usize> + 'a {
+    let found = move |window: &[u8]| window.iter().zip(needle.bytes()).all(|(b, n)| is(*b, n));
     let windows = text.as_bytes().windows(needle.len().max(1));
-    windows.enumerate().filter(|(_, window)| *window == needle.as_bytes()).map(|(at, _)| at)
+    windows.enumerate().filter(move |(_, window)| found(window)).map(|(at, _)| at)
 }
 
 /// Stat name of `istio_build`, in the form Istio's bootstrap takes `component` and `tag` out of.
@@ -182,6 +209,23 @@ mod tests {
         assert_eq!(encode(b"redis-cache.shop", true), "a=.=redis-cache_shop;.;");
         assert_eq!(encode(b"stag.tag.x", true), "a=.=stag_tag_x;.;");
         assert_eq!(encode(b"redis-cache.shop", false), "a=.=redis-cache.shop;.;");
+        assert_eq!(encode(b"x.shadow_denied", true), "a=.=x_shadow_denied;.;");
+        assert_eq!(encode(b".istio_dry_run_deny_x", true), "a=.=_istio_dry_run_deny_x;.;");
+    }
+
+    /// What is replaced by `_` must not make a word of Istio's regexes.
+    #[test]
+    fn a_replacement_does_not_spell_what_istios_regexes_look_for() {
+        assert_eq!(encode(b"wasm\nfilter.x.y", true), "a=.=wasm_filter_x.y;.;");
+        assert_eq!(encode("wasm\u{85}filter.x.y".as_bytes(), true), "a=.=wasm_filter_x.y;.;");
+        assert_eq!(
+            encode(b".istio_dry_run_allow.shadow_allowed", true),
+            "a=.=_istio_dry_run_allow_shadow_allowed;.;"
+        );
+        let names = StatNames { field_separator: "+".to_owned(), ..StatNames::default() };
+        let mut out = String::new();
+        Encoder::new(&names, true, 256).label("a", Value::Text(b"wasm+filter.x.y"), &mut out);
+        assert_eq!(out, "a=.=wasm_filter_x.y+");
     }
 
     #[test]
@@ -191,6 +235,21 @@ mod tests {
         encoder.label("response_code", Value::Int(404), &mut out);
         encoder.label("response_flags", Value::Flags(1 << 8), &mut out);
         assert_eq!(out, "response_code=.=404;.;response_flags=.=NR;.;");
+    }
+
+    #[test]
+    fn numbers_and_flags_do_not_hold_separators() {
+        let names = StatNames {
+            field_separator: ",".to_owned(),
+            value_separator: "-".to_owned(),
+            ..StatNames::default()
+        };
+        let encoder = Encoder::new(&names, false, 256);
+        let mut out = String::new();
+        encoder.label("grpc_response_status", Value::Int(-1), &mut out);
+        encoder.label("response_flags", Value::Flags(1 << 5 | 1 << 15), &mut out);
+        encoder.label("other_flags", Value::Flags(0), &mut out);
+        assert_eq!(out, "grpc_response_status-_1,response_flags-UF_URX,other_flags-_,");
     }
 
     #[test]

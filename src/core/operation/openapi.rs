@@ -2,7 +2,7 @@
 
 use super::template::Template;
 use crate::json::{Json as Value, Object};
-use crate::text::{cut, replace};
+use crate::text::cut;
 use core::fmt;
 
 /// Fields of a path item that are operations, with the method they stand for (OpenAPI 3.1, "Path Item Object").
@@ -16,6 +16,10 @@ const METHODS: [(&str, &str); 8] = [
     ("patch", "PATCH"),
     ("trace", "TRACE"),
 ];
+
+/// Longest URL of a server in which variables are replaced, so that a small document of many variables with long defaults
+/// does not fill the memory. No template is nearly as long.
+const MAX_URL: usize = 16 * 1024;
 
 /// One operation under one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,13 +169,7 @@ fn bases(servers: Option<&Value>) -> Vec<String> {
 }
 
 fn base(server: &Value) -> String {
-    let mut url = server.get("url").and_then(Value::as_str).unwrap_or("/").to_owned();
-    for (name, variable) in
-        server.get("variables").and_then(Value::as_object).into_iter().flat_map(Object::iter)
-    {
-        let default = variable.get("default").and_then(Value::as_str).unwrap_or("");
-        url = replace(&url, &["{", name, "}"].concat(), default);
-    }
+    let url = url(server);
     let authority = cut(&url, "://").map(|(_, rest)| rest).or_else(|| url.strip_prefix("//"));
     let path = match authority {
         Some(rest) => rest.split_once('/').map_or("", |(_, path)| path),
@@ -184,6 +182,31 @@ fn base(server: &Value) -> String {
         .unwrap_or("")
         .trim_matches('/');
     if path.is_empty() || path == "." { String::new() } else { format!("/{path}") }
+}
+
+/// The URL of a server with its variables replaced by their defaults. A default is no template and not looked into (OpenAPI
+/// 3.1, "Server Variable Object"); beyond [`MAX_URL`] nothing is replaced any more.
+fn url(server: &Value) -> String {
+    let mut rest = server.get("url").and_then(Value::as_str).unwrap_or("/");
+    let variables = server.get("variables");
+    let mut url = String::new();
+    while let Some((before, tail)) = rest.split_once('{').filter(|_| url.len() <= MAX_URL) {
+        let named =
+            tail.split_once('}').and_then(|(name, tail)| Some((variables?.get(name)?, tail)));
+        url.push_str(before);
+        rest = match named {
+            Some((variable, tail)) => {
+                url.push_str(variable.get("default").and_then(Value::as_str).unwrap_or(""));
+                tail
+            }
+            None => {
+                url.push('{');
+                tail
+            }
+        };
+    }
+    url.push_str(rest);
+    url
 }
 
 // === impl InvalidDocument ===

@@ -256,9 +256,10 @@ impl Series {
                 continue;
             }
             match errors.host_call(self.sets.admit(hash, limit, sink)) {
-                Some(Admission::Full) => continue,
+                Some(Admission::Full) if fold < Fold::All => continue,
                 Some(Admission::Known) => {}
-                Some(Admission::New) | None => {
+                // The last one is taken even where other workers were always faster to share theirs.
+                Some(Admission::New | Admission::Full) | None => {
                     errors.host_call(health.count_set(sink));
                 }
             }

@@ -43,6 +43,19 @@ fn every_entry_is_a_request_of_its_own() {
     assert_eq!(stats.total("istio_tcp_connections_opened_total"), 0);
 }
 
+/// What cannot be evaluated once is asked alone from then on; what the stream is has to be asked all the same.
+#[test]
+fn a_connection_is_none_after_a_request_nothing_could_be_told_of() {
+    let (mut host, mut stats) = (request(), Stats::default());
+    let mut recorder = recorder(r#"{"reporter":"SERVER_GATEWAY"}"#, &mut host, &mut stats);
+    host.facts_fail = true;
+    entry(&mut recorder, &mut host, &mut stats);
+    (host.facts_fail, host.connection) = (false, true);
+    entry(&mut recorder, &mut host, &mut stats);
+    assert_eq!(stats.total("istio_requests_total"), 0);
+    assert_eq!(stats.total("istio_tcp_connections_opened_total"), 1);
+}
+
 /// Envoy 1.40 hands over no such entry; one that did would otherwise count a request twice.
 #[test]
 fn an_entry_of_a_stream_that_lasts_is_not_recorded() {

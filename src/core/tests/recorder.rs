@@ -110,6 +110,17 @@ fn a_metric_the_proxy_refuses_is_counted_and_tried_again() {
     assert_eq!(stats.total("istio_requests_total"), 1);
 }
 
+/// The budget is asked of what the workers share; a stream counts whatever comes of that.
+#[test]
+fn a_stream_counts_even_if_other_workers_are_always_faster() {
+    let (mut host, mut stats) = (ok_request(), Stats::default());
+    let mut recorder = recorder("{}", &mut host, &mut stats);
+    stats.contended = true;
+    log(&mut recorder, &mut host, &mut stats);
+    log(&mut recorder, &mut host, &mut stats);
+    assert_eq!(stats.total("istio_requests_total"), 2);
+}
+
 #[test]
 fn an_attribute_the_proxy_refuses_still_labels() {
     let (mut host, mut stats) = (ok_request(), Stats::default());

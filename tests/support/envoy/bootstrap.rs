@@ -84,6 +84,8 @@ fn istio_stats_tags(dimensions: Vec<String>) -> Value {
     });
     let generic = [
         ("authz_enforce_result", r"rbac(\.(allowed|denied))"),
+        ("authz_dry_run_action", r"(\.istio_dry_run_(allow|deny)_)"),
+        ("authz_dry_run_result", r"(\.shadow_(allowed|denied))"),
         ("cache", r"(cache\.(.+?)\.)"),
         ("component", r"(component\.(.+?)\.)"),
         ("response_code", r"_rq(_(\d{3}))$"),

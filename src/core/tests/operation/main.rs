@@ -327,6 +327,25 @@ fn openapi_servers_and_references() {
     );
 }
 
+/// A default is not looked into, and what many long ones add up to stays small.
+#[test]
+fn openapi_variables_are_replaced_once() {
+    let template = |url: &str, a: &str, b: &str| {
+        let variables = json!({"a": {"default": a}, "b": {"default": b}});
+        let servers = json!([{"url": url, "variables": variables}]);
+        let document =
+            json!({"openapi": "3.1.0", "servers": servers, "paths": {"/x": {"get": {}}}});
+        openapi(&read(&document)).map(|operations| operations[0].template.text().to_owned())
+    };
+    assert_eq!(template("/{a}/{b}", "{b}", "v1").as_deref(), Ok("/{b}/v1/x"));
+    assert_eq!(template("/{a", "v1", "").unwrap_err()[0].place, "paths[\"/x\"].get");
+    // Each in the other's default, 4 to the power of 1,000 if it were looked into; then 20,000 times 20,000 bytes.
+    assert!(template(&"{a}".repeat(1_000), &"{b}".repeat(1_000), "{a}{a}{a}{a}").is_err());
+    let problems = template(&"/{a}".repeat(20_000), &"v".repeat(20_000), "").unwrap_err();
+    assert!(problems[0].message.ends_with("longer than 2048 bytes or 64 segments"));
+    assert!(problems[0].message.len() < 200_000);
+}
+
 #[test]
 fn invalid_documents() {
     for (document, message) in [

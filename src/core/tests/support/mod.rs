@@ -25,6 +25,8 @@ pub struct Script {
     pub connection: bool,
     /// Whether a list of facts cannot be evaluated.
     pub lists_fail: bool,
+    /// Whether nothing can be evaluated but what the stream is.
+    pub facts_fail: bool,
     /// Lists that take attributes for granted cannot be evaluated.
     pub bare_fails: bool,
     /// Whether attributes cannot be published.
@@ -142,6 +144,9 @@ impl Host for Script {
             return Err(FAILURE);
         }
         let text = &self.expressions[expression.0 as usize];
+        if self.facts_fail && text != "has(request.protocol)" {
+            return Err(FAILURE);
+        }
         let value = match text.strip_prefix("has(request.protocol)") {
             Some("") => Some(vec![u8::from(!self.connection)]),
             Some(_) if self.connection => Some(Vec::new()),
@@ -199,6 +204,8 @@ pub struct Stats {
     /// By name: a counter's sum, a gauge's last value, a histogram's sum.
     pub values: BTreeMap<String, u64>,
     pub shared: BTreeMap<String, Vec<u8>>,
+    /// Whether another worker is always faster to share something.
+    pub contended: bool,
     /// Whether metrics of streams cannot be defined.
     pub defining_fails: bool,
     pub calls: usize,
@@ -264,6 +271,9 @@ impl Sink for Stats {
 
     fn share(&mut self, name: &str, value: &[u8], _version: Option<u32>) -> Result<bool, Failed> {
         self.calls += 1;
+        if self.contended {
+            return Ok(false);
+        }
         self.shared.insert(name.to_owned(), value.to_vec());
         Ok(true)
     }
