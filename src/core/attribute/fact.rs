@@ -205,24 +205,59 @@ impl Fact {
         }
     }
 
-    /// The bare attribute, for what every ordinary request has: to guard it costs as much as to read it.
+    /// The bare attribute, for what every ordinary request has, or some proxy's every request: to guard it costs as much as to
+    /// read it.
     pub(crate) fn bare(self) -> Option<&'static str> {
-        match self {
-            Fact::ListenerDirection
-            | Fact::Host
-            | Fact::Method
-            | Fact::Path
-            | Fact::ResponseCode
-            | Fact::ResponseFlags
-            | Fact::Duration
-            | Fact::RequestBytes
-            | Fact::ResponseBytes
-            | Fact::ConnectionId => {
-                let (_, value) = cut(self.expression(), " ? ")?;
-                value.strip_suffix(" : ''")
-            }
-            _ => None,
+        let some_have = matches!(
+            self,
+            Fact::ContentType | Fact::RouteName | Fact::ClusterName | Fact::UpstreamAddress
+        );
+        if !some_have && !self.is_ordinary() {
+            return None;
         }
+        let (_, value) = cut(self.expression(), " ? ")?;
+        value.strip_suffix(" : ''")
+    }
+
+    /// Whether every request has it that was read and answered.
+    pub(crate) fn is_ordinary(self) -> bool {
+        matches!(
+            self,
+            Fact::ListenerDirection
+                | Fact::Host
+                | Fact::Method
+                | Fact::Path
+                | Fact::ResponseCode
+                | Fact::GrpcStatus
+                | Fact::ResponseFlags
+                | Fact::Duration
+                | Fact::RequestBytes
+                | Fact::ResponseBytes
+                | Fact::ConnectionId
+        )
+    }
+
+    /// Whether standard labels are made of it; the others are measured, or lead to what is.
+    pub(crate) fn is_of_labels(self) -> bool {
+        !matches!(
+            self,
+            Fact::Method
+                | Fact::Path
+                | Fact::ClusterExternal
+                | Fact::ClusterDisablesExchange
+                | Fact::GrpcMessages
+                | Fact::GrpcHost
+                | Fact::Duration
+                | Fact::RequestBytes
+                | Fact::ResponseBytes
+                | Fact::ConnectionId
+                | Fact::UpstreamAddress
+        )
+    }
+
+    /// Whether nothing has it that has no request headers.
+    pub(crate) fn is_of_headers(self) -> bool {
+        matches!(self, Fact::Host | Fact::Method | Fact::Path)
     }
 
     /// The expression that yields it.

@@ -11,9 +11,11 @@ use std::ops::Range;
 
 /// Facts, and what expressions read, that are fetched together, compiled once.
 ///
-/// The normal way is a list that takes for granted what every ordinary stream has. When it fails for a stream, a list that
-/// guards each fact is tried, for this and some streams to come; when that fails too, each fact is evaluated alone, and those
-/// that failed leave the list and are evaluated alone from then on, so that no fact makes the others fail twice.
+/// The normal way is a list that takes for granted what every ordinary stream has, and whatever else no stream has been
+/// without yet. When it fails for a stream, a list that guards each fact is tried: what only some streams have is guarded from
+/// then on, and when an ordinary fact was absent all are, for some streams to come. When that list fails too, each fact is
+/// evaluated alone, and those that failed leave the list and are evaluated alone from then on, so that no fact makes the
+/// others fail twice.
 #[derive(Debug, Default)]
 pub struct Query {
     /// Streams it is meant for; all without.
@@ -23,6 +25,8 @@ pub struct Query {
     quick: Option<ExprId>,
     list: Option<ExprId>,
     direction: Option<ExprId>,
+    /// Direction of the listener, where it is the same for all streams.
+    fixed: Option<i64>,
     /// How many streams to come the quick list is not tried for.
     pause: u32,
 }
@@ -63,6 +67,8 @@ struct Element {
     key: Key,
     text: Cow<'static, str>,
     expression: ExprId,
+    /// Whether some stream was without it.
+    guarded: bool,
 }
 
 /// Which value.
@@ -128,12 +134,18 @@ impl Query {
         host: &mut impl Host,
     ) {
         let Ok(expression) = host.compile(&text) else { return };
-        let element = Element { key, text, expression };
+        let element = Element { key, text, expression, guarded: false };
         for (number, branch) in self.branches.iter_mut().enumerate() {
             if is_needed(number) {
                 branch.listed.push(element.clone());
             }
         }
+    }
+
+    /// For streams of listeners of one direction.
+    pub(crate) fn of_direction(mut self, direction: i64) -> Self {
+        self.fixed = Some(direction);
+        self
     }
 
     /// For streams for which `condition` holds: a bool that can be evaluated for every stream. It travels with the facts,
@@ -164,6 +176,11 @@ impl Query {
         for element in self.branches.get(branch).into_iter().flat_map(|branch| &branch.alone) {
             element.fetch(host, buffer, ranges);
         }
+        if let Some(direction) = self.fixed {
+            let start = buffer.len();
+            buffer.extend_from_slice(&direction.to_le_bytes());
+            ranges.set_fact(Fact::ListenerDirection, start..buffer.len());
+        }
         true
     }
 
@@ -180,6 +197,10 @@ impl Query {
             ranges.clear();
             match self.fetch_list(list, host, buffer, ranges) {
                 Fetched::Failed => buffer.truncate(start),
+                Fetched::Values(branch) if quick.is_some_and(|quick| quick != list) => {
+                    self.learn(branch, &Facts::new(buffer, ranges), host);
+                    return Fetched::Values(branch);
+                }
                 fetched => return fetched,
             }
             self.pause = GUARDED_AFTER_FAILURE;
@@ -190,6 +211,30 @@ impl Query {
             return Fetched::Values(0);
         }
         Fetched::Failed
+    }
+
+    /// Guards what a stream turned out to be without, if only some streams have it.
+    #[inline(never)]
+    fn learn(&mut self, branch: usize, facts: &Facts<'_>, host: &mut impl Host) {
+        let (mut learnt, mut ordinary) = (false, true);
+        for element in self.branches.get_mut(branch).into_iter().flat_map(|b| &mut b.listed) {
+            let Key::Fact(fact) = element.key else { continue };
+            if element.bare().is_none() || !facts.bytes(fact).is_empty() {
+                continue;
+            }
+            if fact.is_ordinary() {
+                ordinary = false;
+            } else {
+                element.guarded = true;
+                learnt = true;
+            }
+        }
+        if learnt {
+            self.compile_lists(host);
+        }
+        if learnt && ordinary {
+            self.pause = 0;
+        }
     }
 
     fn fetch_list(
@@ -286,6 +331,15 @@ impl Query {
         }
     }
 
+    /// Whether the list cannot be evaluated for anything but requests.
+    fn proves_request(&self, style: Style) -> bool {
+        let proves = |element: &Element| match element.key {
+            Key::Fact(fact) => fact.is_of_headers() && element.bare().is_some(),
+            Key::Read(_) => false,
+        };
+        style == Style::Quick && self.branches.iter().all(|branch| branch.listed.iter().any(proves))
+    }
+
     fn text(&self, style: Style) -> String {
         let mut text = match self.branches.as_slice() {
             [inbound, others] => {
@@ -300,7 +354,7 @@ impl Query {
             }
             branches => branches.first().map(|branch| branch.text("", style)).unwrap_or_default(),
         };
-        if let Some(condition) = self.condition {
+        if let Some(condition) = self.condition.filter(|_| !self.proves_request(style)) {
             text = [condition.text, " ? (", &text, ") : ''"].concat();
         }
         text
@@ -370,8 +424,8 @@ pub(crate) fn fetch_read(
 impl Element {
     fn bare(&self) -> Option<&'static str> {
         match self.key {
-            Key::Fact(fact) => fact.bare(),
-            Key::Read(_) => None,
+            Key::Fact(fact) if !self.guarded => fact.bare(),
+            Key::Fact(_) | Key::Read(_) => None,
         }
     }
 

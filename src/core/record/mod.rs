@@ -3,6 +3,7 @@
 mod entry;
 mod exchange;
 mod health;
+mod known;
 mod scratch;
 mod series;
 mod stream;
@@ -11,6 +12,7 @@ mod view;
 pub use health::count_config_errors;
 pub use stream::Stream;
 
+use crate::attribute::decode;
 use crate::attribute::gather::{fetch_apart, fetch_read};
 use crate::attribute::memory::{Memories, keys_of};
 use crate::attribute::read::{Fetch, Known};
@@ -26,10 +28,11 @@ use crate::port::{Failed, Host, MetricId, MetricKind, Sink};
 use entry::Entries;
 use exchange::Exchange;
 use health::{Errors, Health, count};
+use known::{Known as KnownRequests, Metric};
 use scratch::Scratch;
 use series::{LabelSet, Series};
 use stream::{Exchanged, Growth, Kind, Outcome, Quantities};
-use view::{View, quantities};
+use view::{View, amount, quantities};
 
 /// Records streams by one plan, for one worker.
 #[derive(Debug)]
@@ -41,6 +44,7 @@ pub struct Recorder {
     /// `None` until the first entry of an access log.
     entries: Option<Entries>,
     series: Series,
+    known: Option<KnownRequests>,
     scratch: Scratch,
     health: Health,
 }
@@ -58,6 +62,9 @@ struct Queries {
     connection: Query,
 }
 
+/// Number of the direction of an inbound listener (`envoy.config.core.v3.TrafficDirection`).
+const INBOUND: i64 = 1;
+
 // === impl Recorder ===
 
 impl Recorder {
@@ -68,9 +75,11 @@ impl Recorder {
         {
             let _ = sink.record(metric, 1);
         }
+        let direction = direction_of_listener(host);
         let exchange = plan.exchange.as_ref().map(|exchange| {
             let peers = PeerCache::new(exchange.max_peers, plan.peer_labels.clone());
-            Exchange::new(ExchangePlan::query(plan.reports_host_early(), host), peers)
+            let query = plan.reports_host_early().then(|| ExchangePlan::query(host));
+            Exchange::new(query, direction, peers)
         });
         let (health, mut errors) = (Health::new(sink), Errors::default());
         let mut series = Series::new(&plan, sink, &mut errors);
@@ -86,9 +95,10 @@ impl Recorder {
             }
         }
         health.tell(errors, sink);
-        let queries = Queries::compile(&plan, host);
+        let queries = Queries::compile(&plan, direction, host);
         let memories = Memories::compile(&plan.all_facts(), host);
-        Self { queries, memories, exchange, entries: None, series, scratch, health, plan }
+        let known = KnownRequests::new(&plan);
+        Self { queries, memories, exchange, entries: None, series, known, scratch, health, plan }
     }
 
     /// The plan in force.
@@ -268,6 +278,7 @@ impl Recorder {
     /// Time has passed, a few seconds: what may have changed is asked for anew.
     pub fn forget(&mut self) {
         self.memories.forget();
+        self.known.iter_mut().for_each(KnownRequests::forget);
     }
 
     /// Milliseconds after which the recorder wants to be told that time has passed; 0 for never.
@@ -313,6 +324,34 @@ impl Recorder {
     /// Records what is recorded once, at the end.
     fn record(&mut self, stream: &Stream, sink: &mut impl Sink) -> Errors {
         let mut errors = Errors::default();
+        let Some(known) = self.known.as_mut().filter(|_| stream.kind == Kind::Request) else {
+            self.record_new(stream, sink, &mut errors);
+            return errors;
+        };
+        let (hash, metrics) = known.find(stream, &self.scratch);
+        let facts = Facts::new(&self.scratch.facts, &self.scratch.ranges);
+        for Metric { kind, id, measure } in metrics {
+            if let Some(amount) = amount(*measure, &facts, &self.scratch) {
+                errors.host_call(add(*kind, *id, amount, sink));
+            }
+        }
+        if metrics.is_empty()
+            && let Some(metrics) = self.record_new(stream, sink, &mut errors)
+            && let Some(known) = &mut self.known
+        {
+            known.learn(hash, stream, metrics);
+        }
+        errors
+    }
+
+    /// Records by labels; the metrics, if a request like this one has the same.
+    fn record_new(
+        &mut self,
+        stream: &Stream,
+        sink: &mut impl Sink,
+        errors: &mut Errors,
+    ) -> Option<Vec<Metric>> {
+        let mut metrics = Some(Vec::new());
         let facts = Facts::new(&self.scratch.facts, &self.scratch.ranges);
         let view = View::new(&self.plan, stream, &self.scratch, &facts);
         for (number, group) in self.plan.groups.iter().enumerate() {
@@ -322,22 +361,32 @@ impl Recorder {
                 continue;
             }
             let set = LabelSet { number, group, view: &view };
-            let found = self.series.find(set, &self.health, sink, &mut errors);
+            let found = self.series.find(set, &self.health, sink, errors);
+            if !found.is_some_and(|found| found.is_settled()) {
+                metrics = None;
+            }
             for (place, metric) in group.metrics.iter().enumerate() {
                 if !view.records(metric) {
                     continue;
                 }
-                let Some(amount) = view.amount(metric.measure) else { continue };
-                let id = self.series.id(set, found, place, &self.plan.encoder, sink);
-                if let Some(id) = errors.host_call(id).flatten() {
-                    errors.host_call(add(metric.kind, id, amount, sink));
-                }
+                let (kind, measure) = (metric.kind, metric.measure);
+                let amount = amount(measure, &facts, &self.scratch);
+                let id = amount.and_then(|_| {
+                    let id = self.series.id(set, found, place, &self.plan.encoder, sink);
+                    errors.host_call(id).flatten()
+                });
+                let (Some(id), Some(amount)) = (id, amount) else {
+                    metrics = None;
+                    continue;
+                };
+                metrics.iter_mut().for_each(|all| all.push(Metric { kind, id, measure }));
+                errors.host_call(add(kind, id, amount, sink));
             }
             if found.is_some_and(|found| found.new) {
-                self.series.prewarm(set, &self.plan, &self.health, sink, &mut errors);
+                self.series.prewarm(set, &self.plan, &self.health, sink, errors);
             }
         }
-        errors
+        metrics
     }
 
     /// What has grown by now, without asking for anything else.
@@ -424,7 +473,7 @@ impl Recorder {
 // === impl Queries ===
 
 impl Queries {
-    fn compile(plan: &Plan, host: &mut impl Host) -> Self {
+    fn compile(plan: &Plan, direction: Option<i64>, host: &mut impl Host) -> Self {
         let of_all = |needs: &Needs| vec![needs.facts.clone()];
         let keys = keys_by_reporter(plan);
         let exchanged = match (keys.as_slice(), &plan.exchange) {
@@ -436,8 +485,8 @@ impl Queries {
         };
         Self {
             early: query(&of_all(&plan.early), &plan.early, &plan.early_reads, host),
-            request: query(&keys, &plan.request, &plan.reads, host),
-            exchanged: query(&exchanged, &plan.request, &plan.reads, host),
+            request: query_of(direction, &keys, plan, host),
+            exchanged: query_of(direction, &exchanged, plan, host),
             connection: query(&of_all(&plan.connection), &plan.connection, &plan.reads, host),
         }
     }
@@ -450,6 +499,30 @@ fn without(facts: &[Fact], told: &[Fact]) -> Vec<Fact> {
 /// What is fetched of a request by each reporter, keys in the place of what is remembered.
 fn keys_by_reporter(plan: &Plan) -> Vec<Vec<Fact>> {
     plan.request_facts.iter().map(|facts| keys_of(facts)).collect()
+}
+
+/// The direction of the plugin's listener, which Envoy tells a filter when it is configured; an access logger has none.
+fn direction_of_listener(host: &mut impl Host) -> Option<i64> {
+    let mut value = Vec::new();
+    host.attribute("listener_direction", &mut value).ok()?;
+    decode::int(&value).filter(|direction| *direction > 0)
+}
+
+/// All about a request: what each reporter asks for, or the one that streams in this direction have.
+fn query_of(
+    direction: Option<i64>,
+    facts: &[Vec<Fact>],
+    plan: &Plan,
+    host: &mut impl Host,
+) -> Query {
+    match (facts, direction) {
+        ([inbound, others], Some(direction)) => {
+            let facts = if direction == INBOUND { inbound } else { others };
+            let facts = [without(facts, &[Fact::ListenerDirection])];
+            query(&facts, &plan.request, &plan.reads, host).of_direction(direction)
+        }
+        _ => query(facts, &plan.request, &plan.reads, host),
+    }
 }
 
 fn query(facts: &[Vec<Fact>], needs: &Needs, reads: &Reads, host: &mut impl Host) -> Query {

@@ -58,6 +58,8 @@ pub(super) struct Found {
     fold: Fold,
     /// Whether it was not seen before, and is as the stream has it.
     pub new: bool,
+    /// Whether a label has a value too many.
+    over: bool,
 }
 
 /// The labels of a stream as they are written.
@@ -119,11 +121,11 @@ impl Series {
         let plain = Folded::new(set, &table.labels, &self.over, Fold::None);
         let hash = table.series.hash(plain.values());
         if let Some(place) = table.series.find(hash, plain.values()) {
-            return Some(Found { place, fold: Fold::None, new: false });
+            return Some(Found { place, fold: Fold::None, new: false, over: false });
         }
         self.mark(set, hash, sink, errors);
         let found = self.settle(set, health, sink, errors)?;
-        if found.fold > Fold::None || self.over.contains(&true) {
+        if found.fold > Fold::None || found.over {
             errors.overflow();
         }
         Some(found)
@@ -250,7 +252,7 @@ impl Series {
             let folded = Folded::new(set, &table.labels, &self.over, fold);
             let hash = table.series.hash(folded.values());
             if let Some(place) = table.series.find(hash, folded.values()) {
-                return Some(Found { place, fold, new: false });
+                return Some(Found { place, fold, new: false, over: self.over.contains(&true) });
             }
             if !room && fold != Fold::All {
                 continue;
@@ -265,8 +267,8 @@ impl Series {
             }
             let place = table.series.insert(hash, folded.values(), set.group.metrics.len());
             self.held = self.held.saturating_add(1);
-            let new = fold == Fold::None && !self.over.contains(&true);
-            return Some(Found { place, fold, new });
+            let over = self.over.contains(&true);
+            return Some(Found { place, fold, new: fold == Fold::None && !over, over });
         }
         None
     }
@@ -285,6 +287,15 @@ impl Series {
             Fold::Peers => max,
             Fold::All => usize::MAX,
         }
+    }
+}
+
+// === impl Found ===
+
+impl Found {
+    /// Whether every stream with these labels finds the same from now on.
+    pub fn is_settled(self) -> bool {
+        self.fold == Fold::None && !self.new && !self.over
     }
 }
 

@@ -91,24 +91,6 @@ impl<'a> View<'a> {
         !metric.unless.iter().any(|condition| self.scratch.holds(*condition))
     }
 
-    /// How much to record; `None` to record nothing.
-    pub fn amount(&self, measure: Measure) -> Option<u64> {
-        let facts = self.labels.facts;
-        match measure {
-            Measure::One => Some(1),
-            Measure::Milliseconds => {
-                facts.int(Fact::Duration)?;
-                Some(facts.count(Fact::Duration) / NANOSECONDS_PER_MILLISECOND)
-            }
-            Measure::Bytes(fact) => Some(facts.count(fact)),
-            Measure::Growth(_) => None,
-            Measure::Expression(index) => {
-                let text = self.scratch.value(index).and_then(|v| std::str::from_utf8(v).ok());
-                Some(text.and_then(|text| text.parse().ok()).unwrap_or_default())
-            }
-        }
-    }
-
     /// Whether the peer that the labels tell of is known: by metadata, or by its certificate.
     pub fn knows_peer(&self) -> bool {
         let facts = self.labels.facts;
@@ -120,6 +102,23 @@ impl<'a> View<'a> {
                     || proven(Fact::PeerPrincipal)
                     || proven(Fact::DownstreamPeerSan)
             }
+        }
+    }
+}
+
+/// How much to record; `None` to record nothing.
+pub(super) fn amount(measure: Measure, facts: &Facts<'_>, scratch: &Scratch) -> Option<u64> {
+    match measure {
+        Measure::One => Some(1),
+        Measure::Milliseconds => {
+            facts.int(Fact::Duration)?;
+            Some(facts.count(Fact::Duration) / NANOSECONDS_PER_MILLISECOND)
+        }
+        Measure::Bytes(fact) => Some(facts.count(fact)),
+        Measure::Growth(_) => None,
+        Measure::Expression(index) => {
+            let text = scratch.value(index).and_then(|v| std::str::from_utf8(v).ok());
+            Some(text.and_then(|text| text.parse().ok()).unwrap_or_default())
         }
     }
 }

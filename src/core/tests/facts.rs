@@ -15,27 +15,38 @@ fn service(host: &str) -> Vec<u8> {
     map
 }
 
+/// What every request has that was read and answered.
+fn ordinary() -> [(Fact, Vec<u8>); 7] {
+    [
+        (Fact::Host, b"web.shop".to_vec()),
+        (Fact::ResponseCode, int(200)),
+        (Fact::GrpcStatus, int(0)),
+        (Fact::ResponseFlags, int(0)),
+        (Fact::Duration, int(1_000_000)),
+        (Fact::RequestBytes, int(100)),
+        (Fact::ResponseBytes, int(100)),
+    ]
+}
+
 fn outbound() -> Script {
     let facts = [
         (Fact::ListenerDirection, int(2)),
-        (Fact::ResponseCode, int(200)),
         (Fact::ClusterName, b"outbound|80||web".to_vec()),
         (Fact::ClusterService, service("web.shop")),
         (Fact::UpstreamAddress, b"10.0.0.1:80".to_vec()),
         (Fact::EndpointWorkload, b"web-v1;shop;web;v1;west".to_vec()),
     ];
-    Script { facts: facts.into(), ..Script::default() }
+    Script { facts: ordinary().into_iter().chain(facts).collect(), ..Script::default() }
 }
 
 fn inbound() -> Script {
     let facts = [
         (Fact::ListenerDirection, int(1)),
-        (Fact::ResponseCode, int(200)),
         (Fact::ConnectionId, int(7)),
         (Fact::DownstreamPeerSan, b"spiffe://td/ns/shop/sa/cart".to_vec()),
         (Fact::DownstreamLocalSan, b"spiffe://td/ns/shop/sa/web".to_vec()),
     ];
-    Script { facts: facts.into(), ..Script::default() }
+    Script { facts: ordinary().into_iter().chain(facts).collect(), ..Script::default() }
 }
 
 struct Proxy {
@@ -52,6 +63,14 @@ impl Proxy {
         Self { host, stats, recorder }
     }
 
+    /// A proxy of which one stream is logged: what others lack beside it is known.
+    fn used(host: Script) -> Self {
+        let mut proxy = Self::new(host);
+        proxy.log();
+        proxy.recorder.forget();
+        proxy
+    }
+
     /// Logs a request; how many evaluations it took.
     fn log(&mut self) -> usize {
         let before = self.host.evaluations;
@@ -66,7 +85,7 @@ impl Proxy {
 
 #[test]
 fn a_cluster_and_an_endpoint_are_asked_for_once() {
-    let mut proxy = Proxy::new(outbound());
+    let mut proxy = Proxy::used(outbound());
     assert_eq!(proxy.log(), 3, "the list, the cluster, the endpoint");
     assert_eq!(proxy.log(), 1);
     assert!(proxy.series_with("destination_service=.=web.shop;"));
@@ -95,7 +114,7 @@ fn clusters_and_endpoints_are_forgotten_after_some_time() {
 #[test]
 fn the_identities_of_a_connection_are_asked_for_once() {
     let mut proxy = Proxy::new(inbound());
-    assert_eq!(proxy.log(), 5, "the list, and four identities");
+    assert_eq!(proxy.log(), 6, "the list, a careful one, and four identities");
     assert_eq!(proxy.log(), 1);
     assert!(proxy.series_with("source_principal=.=spiffe://td/ns/shop/sa/cart;"));
     assert!(proxy.series_with("connection_security_policy=.=mutual_tls;"));
@@ -109,21 +128,60 @@ fn the_identities_of_a_connection_are_asked_for_once() {
 /// More than is remembered is asked for again, with the same labels.
 #[test]
 fn what_is_remembered_is_bounded() {
-    let mut proxy = Proxy::new(inbound());
-    for connection in 0..3_000 {
+    let mut proxy = Proxy::used(inbound());
+    for connection in 8..3_008 {
         proxy.host.facts.insert(Fact::ConnectionId, int(connection));
         assert_eq!(proxy.log(), 5);
     }
     assert_eq!(proxy.log(), 1, "the last is known");
-    proxy.host.facts.insert(Fact::ConnectionId, int(0));
+    proxy.host.facts.insert(Fact::ConnectionId, int(7));
     assert_eq!(proxy.log(), 5, "the first is not any more");
-    assert_eq!(proxy.stats.total("istio_requests_total"), 3_002);
+    assert_eq!(proxy.stats.total("istio_requests_total"), 3_003);
+}
+
+/// What only some streams have is taken for granted until one has not; from then on it is guarded, and no list fails for it.
+#[test]
+fn what_a_stream_lacks_fails_one_list() {
+    let mut proxy = Proxy::used(outbound());
+    proxy.log();
+    proxy.host.facts.insert(Fact::RouteName, b"r".to_vec());
+    proxy.host.facts.insert(Fact::ContentType, b"application/grpc".to_vec());
+    assert_eq!(proxy.log(), 1);
+    assert!(proxy.series_with("request_protocol=.=grpc;"));
+
+    let mut typed = outbound();
+    typed.facts.insert(Fact::RouteName, b"r".to_vec());
+    typed.facts.insert(Fact::ContentType, b"text/plain".to_vec());
+    let mut proxy = Proxy::new(typed);
+    assert_eq!(proxy.log(), 3, "the list, the cluster, the endpoint");
+    proxy.host.facts.remove(&Fact::ContentType);
+    assert_eq!(proxy.log(), 2, "the list, and the careful one");
+    assert_eq!(proxy.log(), 1);
+    proxy.host.facts.remove(&Fact::RouteName);
+    assert_eq!(proxy.log(), 2);
+    assert_eq!(proxy.log(), 1);
+    assert_eq!(proxy.stats.total("istio_requests_total"), 5);
+}
+
+/// Where the listener's direction is known beforehand, streams are not asked for it.
+#[test]
+fn the_direction_of_a_listener_is_asked_for_once() {
+    let mut host = outbound();
+    host.attributes.insert("listener_direction".into(), int(2));
+    let mut proxy = Proxy::new(host);
+    let lists = proxy.host.expressions.iter().filter(|text| text.starts_with('['));
+    assert!(lists.clone().count() > 0);
+    assert!(proxy.host.expressions.iter().all(|text| !text.contains("listener_direction == 1")));
+    proxy.log();
+    assert_eq!(proxy.log(), 1);
+    assert!(proxy.series_with("reporter=.=source;"));
+    assert!(proxy.series_with("destination_workload=.=web-v1;"));
 }
 
 /// What every ordinary request has is taken for granted; after one that had not, the next are asked carefully.
 #[test]
 fn a_list_that_takes_too_much_for_granted_is_not_tried_again_at_once() {
-    let mut proxy = Proxy::new(inbound());
+    let mut proxy = Proxy::used(inbound());
     proxy.log();
     proxy.host.bare_fails = true;
     assert_eq!(proxy.log(), 2, "the list, and the careful one");
@@ -131,6 +189,6 @@ fn a_list_that_takes_too_much_for_granted_is_not_tried_again_at_once() {
         assert_eq!(proxy.log(), 1, "the careful one alone");
     }
     assert_eq!(proxy.log(), 2);
-    assert_eq!(proxy.stats.total("istio_requests_total"), 35);
+    assert_eq!(proxy.stats.total("istio_requests_total"), 36);
     assert!(proxy.series_with("response_code=.=200;"));
 }

@@ -93,13 +93,15 @@ impl Script {
         if text == "1" {
             return Some(int(1));
         }
-        let is_bare = |expression: &str| {
-            expression.ends_with(&format!(" ? {text} : ''")) && expression.starts_with("has(")
-        };
+        let is_bare = |expression: &str| expression.ends_with(&format!(" ? {text} : ''"));
+        let some_have =
+            [Fact::ContentType, Fact::RouteName, Fact::ClusterName, Fact::UpstreamAddress];
         match TABLE.iter().find(|(fact, expression)| is_bare(expression) && *fact != Fact::GrpcHost)
         {
             Some(_) if self.bare_fails => None,
-            Some((fact, _)) => Some(self.fact(*fact)),
+            Some((fact, _)) => {
+                Some(self.fact(*fact)).filter(|v| !v.is_empty() || !some_have.contains(fact))
+            }
             None => self.answer(text),
         }
     }

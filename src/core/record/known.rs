@@ -1,0 +1,148 @@
+//! Requests like ones before: from what their labels are made of straight to their metrics.
+//!
+//! The labels of a request cost more to work out than everything else about it, and few requests differ in them. What they
+//! are made of is a part of the fetched bytes as they are, so a request like one before is known by one comparison.
+
+use super::scratch::Scratch;
+use super::stream::Stream;
+use crate::attribute::{Fact, Facts};
+use crate::expr::Numbers;
+use crate::metric::standard::{Measure, Occasion};
+use crate::peer::Peer;
+use crate::plan::{Plan, Source};
+use crate::port::{MetricId, MetricKind};
+use std::rc::{Rc, Weak};
+
+/// The requests that are known.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// What standard labels are made of, among what is fetched.
+    facts: Vec<Fact>,
+    /// Expressions that labels are made of.
+    expressions: Vec<usize>,
+    max: usize,
+    index: Numbers,
+    entries: Vec<Entry>,
+    /// What the labels of the request in hand are made of.
+    key: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    key: Box<[u8]>,
+    /// No other peer gets the address of one that a key names, as long as this is here.
+    _peers: [Weak<Peer>; 2],
+    metrics: Box<[Metric]>,
+}
+
+/// A metric of a label set.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Metric {
+    pub kind: MetricKind,
+    pub id: MetricId,
+    pub measure: Measure,
+}
+
+/// Most bytes of a request that is kept: a few times what its labels may hold.
+const MAX_KEY_BYTES: usize = 4 * 1024;
+
+// === impl Known ===
+
+impl Known {
+    /// Knows nothing yet. `None` for a plan that has nothing to record of requests, or whose peers are new each time.
+    pub fn new(plan: &Plan) -> Option<Self> {
+        if plan.exchange.as_ref().is_some_and(|exchange| exchange.baggage) {
+            return None;
+        }
+        if !plan.records(Occasion::Request) && !plan.records(Occasion::End) {
+            return None;
+        }
+        let mut facts: Vec<Fact> = plan.request_facts.concat();
+        facts.push(Fact::ListenerDirection);
+        facts.retain(|fact| fact.is_of_labels());
+        facts.sort_unstable_by_key(|fact| fact.index());
+        facts.dedup();
+        let mut expressions = Vec::new();
+        for (_, source) in plan.groups.iter().flat_map(|group| &group.labels) {
+            add_expressions(source, &mut expressions);
+        }
+        Some(Self {
+            facts,
+            expressions,
+            max: plan.limits.max_series.saturating_mul(2),
+            index: Numbers::default(),
+            entries: Vec::new(),
+            key: Vec::new(),
+        })
+    }
+
+    /// The metrics of a request like one before; empty for one that is new.
+    pub fn find(&mut self, stream: &Stream, scratch: &Scratch) -> (u64, &[Metric]) {
+        self.take_key(stream, scratch);
+        let hash = self.index.hash(self.key.as_slice());
+        let entry = |number: u32| self.entries.get(usize::try_from(number).ok()?);
+        let same = |number: u32| entry(number).is_some_and(|entry| *entry.key == *self.key);
+        let found = self.index.find(hash, &same).and_then(entry);
+        (hash, found.map(|entry| &*entry.metrics).unwrap_or_default())
+    }
+
+    /// Keeps the metrics of the request looked for last, if there is room.
+    pub fn learn(&mut self, hash: u64, stream: &Stream, metrics: Vec<Metric>) {
+        let is_full = self.entries.len() >= self.max;
+        if is_full || metrics.is_empty() || self.key.len() > MAX_KEY_BYTES {
+            return;
+        }
+        self.index.insert(hash, u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
+        let peers = peers(stream).map(|peer| peer.map(Rc::downgrade).unwrap_or_default());
+        let key = self.key.as_slice().into();
+        self.entries.push(Entry { key, _peers: peers, metrics: metrics.into() });
+    }
+
+    /// Makes room when there is none.
+    pub fn forget(&mut self) {
+        if self.entries.len() >= self.max {
+            self.index.clear();
+            self.entries.clear();
+        }
+    }
+
+    fn take_key(&mut self, stream: &Stream, scratch: &Scratch) {
+        let key = &mut self.key;
+        key.clear();
+        let mut add = |part: &[u8]| {
+            // Longer parts than this are not kept.
+            key.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
+            key.extend_from_slice(part);
+        };
+        let facts = Facts::new(&scratch.facts, &scratch.ranges);
+        self.facts.iter().for_each(|fact| add(facts.bytes(*fact)));
+        for index in &self.expressions {
+            add(scratch.value(*index).unwrap_or_default());
+        }
+        for peer in peers(stream) {
+            let address = peer.map_or(0, |peer| Rc::as_ptr(peer).addr());
+            key.extend_from_slice(&address.to_le_bytes());
+        }
+        key.extend(scratch.conditions.iter().map(|holds| u8::from(*holds)));
+    }
+}
+
+fn peers(stream: &Stream) -> [Option<&Rc<Peer>>; 2] {
+    let exchanged = stream.exchange.as_ref();
+    [
+        exchanged.and_then(|exchanged| exchanged.downstream.as_ref()),
+        exchanged.and_then(|exchanged| exchanged.upstream.as_ref()),
+    ]
+}
+
+fn add_expressions(source: &Source, expressions: &mut Vec<usize>) {
+    match source {
+        Source::Nothing | Source::Standard(_) => {}
+        Source::Expression(index) if expressions.contains(index) => {}
+        Source::Expression(index) => expressions.push(*index),
+        Source::When(_, sources) => {
+            add_expressions(&sources.0, expressions);
+            add_expressions(&sources.1, expressions);
+        }
+    }
+}
