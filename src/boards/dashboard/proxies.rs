@@ -67,7 +67,7 @@ fn module() -> Vec<Panel> {
         Panel::new(
             Kind::Lines,
             Unit::Number,
-            8,
+            12,
             "Problems the module saw",
             "All should stay 0: problems of configurations, expressions that failed, calls the proxy refused, peer \
              metadata that could not be read.",
@@ -79,7 +79,7 @@ fn module() -> Vec<Panel> {
         Panel::new(
             Kind::Lines,
             Unit::Number,
-            8,
+            6,
             "Label sets",
             "What a sidecar's module keeps of limits.max_series, 500 unless the configuration says otherwise.",
         )
@@ -87,7 +87,7 @@ fn module() -> Vec<Panel> {
         Panel::new(
             Kind::Lines,
             Unit::Number,
-            8,
+            6,
             "Wasm virtual machines",
             "One for each worker thread and a few for the main thread; more means that old configurations linger.",
         )
