@@ -56,6 +56,7 @@ manifests: ## Make istio-manifests/ again from its opmeter.yaml files
 
 memory: build ## The memory that a full series budget takes of a real Envoy, with 1, 2 and 4 workers
 	@make/memory.sh
+
 fuzz: ## Run every fuzz target for a minute: SECONDS=60, or RUNS=1000000 inputs; TARGETS="label path"
 	@make/fuzz.sh "$(or $(SECONDS),60)" "$(RUNS)" "$(TARGETS)"
 

@@ -9,10 +9,12 @@ OPMETER_ENVOY=$("${0%/*}/envoy-path.sh")
 OPMETER_REQUIRE_ENVOY=1
 OPMETER_PYTHON=$("${0%/*}/python-path.sh")
 OPMETER_COLLECTOR=$("${0%/*}/collector-path.sh")
+OPMETER_STATSD=$("${0%/*}/statsd-path.sh")
 OPMETER_PROMETHEUS=$("${0%/*}/prometheus-path.sh")
+OPMETER_AMTOOL=$("${0%/*}/amtool-path.sh")
 OPMETER_SCHEMAS=$("${0%/*}/schemas-path.sh")
 OPMETER_CHROMIUM=$("${0%/*}/chromium-path.sh")
 export OPMETER_MODULE OPMETER_ENVOY OPMETER_REQUIRE_ENVOY OPMETER_PYTHON OPMETER_COLLECTOR
-export OPMETER_PROMETHEUS OPMETER_SCHEMAS OPMETER_CHROMIUM
+export OPMETER_STATSD OPMETER_PROMETHEUS OPMETER_AMTOOL OPMETER_SCHEMAS OPMETER_CHROMIUM
 say "test: workspace, with Envoy $OPMETER_ENVOY"
 cargo test --workspace --exclude opmeter-filter

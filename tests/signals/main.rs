@@ -6,7 +6,7 @@ mod sinks;
 mod tracing;
 
 use std::path::PathBuf;
-use support::otlp;
+use support::{otlp, statsd};
 
 /// The Envoy to test with; `None` to pass without a run.
 fn real_envoy() -> Option<PathBuf> {
@@ -18,6 +18,13 @@ async fn with_collector() -> Option<(PathBuf, otlp::Collector)> {
     let envoy = real_envoy()?;
     let collector = otlp::binary().expect("a collector")?;
     Some((envoy, otlp::Collector::start(&collector).await.expect("a collector that runs")))
+}
+
+/// The Envoy and the statsd server to test with; `None` to pass without a run.
+async fn with_statsd() -> Option<(PathBuf, statsd::Statsd)> {
+    let envoy = real_envoy()?;
+    let script = statsd::script().expect("a statsd")?;
+    Some((envoy, statsd::Statsd::start(&script).await.expect("a statsd that runs")))
 }
 
 /// Whether spans can be tagged with formats: from Envoy 1.37. Before, tags come from headers.

@@ -1,6 +1,6 @@
 //! Envoy's statistics sinks carry the module's metrics with their labels: what arrives equals what a scrape shows.
 
-use crate::{get, real_envoy, with_collector};
+use crate::{get, with_collector, with_statsd};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -16,6 +16,8 @@ use support::statsd::{Received, Statsd};
 const COUNTER: &str = "istio_requests_total";
 const HISTOGRAM: &str = "istio_request_bytes";
 const GAUGE: &str = "istio_build";
+/// What names begin with, as `envoy/sinks` has it.
+const PREFIX: &str = "envoy.wasmcustom.";
 
 /// Longest wait for what was sent to arrive.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -99,49 +101,36 @@ fn differences(expected: &[Totals; 3], arrived: &[Totals; 3]) -> Vec<String> {
 
 #[tokio::test]
 async fn dogstatsd_has_labels_as_tags() {
-    let Some(envoy) = real_envoy() else { return };
-    let server = Statsd::start().await.unwrap();
+    let Some((envoy, server)) = with_statsd().await else { return };
     let (proxy, _app) = after_traffic(&envoy, "dogstatsd", (8125, server.port)).await;
     let expected = scraped(&proxy).await;
-    arrives(&expected, || {
-        by_name(&server.received(), |name, tags| (name.to_owned(), tags.clone()))
-    })
-    .await;
-    assert_eq!(server.received().broken, [""; 0]);
+    arrives(&expected, || by_name(&server.received(), tagged)).await;
+    understood(&server);
 }
 
 /// Plain statsd has no labels: the names tell, as long as no value holds a `:`.
 #[tokio::test]
 async fn statsd_has_labels_inside_names() {
-    let Some(envoy) = real_envoy() else { return };
-    let server = Statsd::start().await.unwrap();
+    let Some((envoy, server)) = with_statsd().await else { return };
     let (proxy, _app) = after_traffic(&envoy, "statsd", (8125, server.port)).await;
     let expected = scraped(&proxy).await;
     arrives(&expected, || {
-        by_name(&server.received(), |name, _| {
-            let name = name.strip_prefix("envoy.wasmcustom.").unwrap_or(name);
-            let (name, labels) = stat::parse(name);
-            (format!("envoy.wasmcustom.{name}"), labels)
+        by_name(&server.received(), |path| {
+            let (name, labels) = stat::parse(path.strip_prefix(PREFIX)?);
+            Some((name, labels))
         })
     })
     .await;
+    understood(&server);
 }
 
 #[tokio::test]
 async fn graphite_has_labels_as_tags_of_names() {
-    let Some(envoy) = real_envoy() else { return };
-    let server = Statsd::start().await.unwrap();
+    let Some((envoy, server)) = with_statsd().await else { return };
     let (proxy, _app) = after_traffic(&envoy, "graphite", (8125, server.port)).await;
     let expected = scraped(&proxy).await;
-    arrives(&expected, || {
-        by_name(&server.received(), |name, _| {
-            let mut parts = name.split(';');
-            let name = parts.next().unwrap_or_default().to_owned();
-            let tags = parts.filter_map(|part| part.split_once('='));
-            (name, tags.map(|(tag, value)| (tag.to_owned(), value.to_owned())).collect())
-        })
-    })
-    .await;
+    arrives(&expected, || by_name(&server.received(), tagged)).await;
+    understood(&server);
 }
 
 #[tokio::test]
@@ -160,18 +149,30 @@ async fn opentelemetry_has_labels_as_attributes() {
     arrives(&expected, || [COUNTER, HISTOGRAM, GAUGE].map(latest)).await;
 }
 
-/// The three metrics by what a name and tags stand for.
-fn by_name(received: &Received, read: impl Fn(&str, &Labels) -> (String, Labels)) -> [Totals; 3] {
+/// `name;tag=value`, as Graphite has it.
+fn tagged(path: &str) -> Option<(String, Labels)> {
+    let mut parts = path.strip_prefix(PREFIX)?.split(';');
+    let name = parts.next()?.to_owned();
+    let tags = parts.filter_map(|part| part.split_once('='));
+    Some((name, tags.map(|(tag, value)| (tag.to_owned(), value.to_owned())).collect()))
+}
+
+/// The server has read lines, and each of them.
+fn understood(server: &Statsd) {
+    let (good, bad) = server.received().lines;
+    assert!(good > 6.0 && bad == 0.0, "{good} lines, {bad} of them bad: {}", server.log());
+}
+
+/// The three metrics by what a path stands for.
+fn by_name(received: &Received, read: impl Fn(&str) -> Option<(String, Labels)>) -> [Totals; 3] {
     let mut totals = [Totals::new(), Totals::new(), Totals::new()];
-    for ((name, tags), total) in &received.totals {
-        let (name, tags) = read(name, tags);
-        let Some(name) = name.strip_prefix("envoy.wasmcustom.") else { continue };
+    for (path, total) in &received.totals {
+        let Some((name, tags)) = read(path) else { continue };
         let Some(place) = [COUNTER, HISTOGRAM, GAUGE].iter().position(|known| *known == name)
         else {
             continue;
         };
-        let value =
-            if name == HISTOGRAM { (total.lines as f64, total.value) } else { (total.value, 0.0) };
+        let value = if name == HISTOGRAM { (total.count, total.value) } else { (total.value, 0.0) };
         totals[place].insert(labels(&tags), value);
     }
     totals

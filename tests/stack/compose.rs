@@ -13,9 +13,10 @@ use support::module::workspace;
 const ROUND_TRIP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/stack/grafana.py");
 
 pub fn trials() -> Vec<Trial> {
-    let tests: [(&str, Test); 6] = [
+    let tests: [(&str, Test); 7] = [
         ("compose::file_fits_the_schema", schema),
         ("compose::services_are_pinned_and_watched", services),
+        ("compose::what_services_refer_to_is_there", references),
         ("compose::mounted_files_are_there", mounts),
         ("compose::the_client_finds_the_server", address),
         ("compose::envoy_accepts_the_sample_application", application),
@@ -42,7 +43,7 @@ fn compose() -> Result<Value> {
 
 /// A program of the folder with schemas. Without the folder these tests pass without a run, and say so, unless an Envoy is
 /// demanded.
-fn program(name: &str) -> Result<Option<PathBuf>> {
+pub fn program(name: &str) -> Result<Option<PathBuf>> {
     match std::env::var_os("OPMETER_SCHEMAS") {
         Some(folder) => Ok(Some(Path::new(&folder).join(name))),
         None if std::env::var_os("OPMETER_REQUIRE_ENVOY").is_some() => {
@@ -55,7 +56,8 @@ fn program(name: &str) -> Result<Option<PathBuf>> {
     }
 }
 
-fn run(command: &mut Command) -> Result<String> {
+/// Runs it; what it said.
+pub fn run(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("cannot run {command:?}"))?;
     let text =
         [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
@@ -98,6 +100,47 @@ fn services() -> Result<()> {
         let image = services[name]["image"].as_str();
         ensure!(image == Some(&format!("envoyproxy/envoy:v{version}")), "{name}: {image:?}");
     }
+    Ok(())
+}
+
+/// What the schema cannot know and `docker compose config` refuses: names of services, networks, volumes and variables.
+fn references() -> Result<()> {
+    let compose = compose()?;
+    let services = compose["services"].as_object().context("no services")?;
+    let mut seen = 0;
+    let mut known = |kind: &str, name: &str| {
+        seen += 1;
+        ensure!(compose[kind].get(name).is_some(), "there is no {name:?} among {kind}");
+        Ok(())
+    };
+    for service in services.values() {
+        for (other, condition) in service["depends_on"].as_object().into_iter().flatten() {
+            known("services", other)?;
+            ensure!(condition["condition"] == "service_healthy", "{other}: {condition}");
+        }
+        if let Some(mode) = service["network_mode"].as_str() {
+            known("services", mode.strip_prefix("service:").context(mode.to_owned())?)?;
+            ensure!(service.get("networks").is_none() && service.get("ports").is_none(), "{mode}");
+        }
+        let networks = &service["networks"];
+        for name in networks.as_object().into_iter().flat_map(|all| all.keys()) {
+            known("networks", name)?;
+        }
+        for name in networks.as_array().into_iter().flatten().filter_map(Value::as_str) {
+            known("networks", name)?;
+        }
+        for volume in service["volumes"].as_array().into_iter().flatten() {
+            let source = volume.as_str().and_then(|volume| volume.split(':').next());
+            let source = source.with_context(|| volume.to_string())?;
+            if !source.starts_with('.') {
+                known("volumes", source)?;
+            }
+        }
+    }
+    ensure!(seen == 11, "{seen} names");
+    // A single `$` begins a variable of Compose, and this file has none.
+    let text = std::fs::read_to_string(file())?.replace("$$", "");
+    ensure!(!text.contains('$'), "a variable of Compose: write $$ for the shell's");
     Ok(())
 }
 

@@ -77,7 +77,7 @@ fn kubernetes() -> Result<()> {
         .into_iter::<Value>()
         .next()
         .context("no targets")??;
-    let kept: Vec<_> = found
+    let mut kept: Vec<_> = found
         .as_array()
         .into_iter()
         .flatten()
@@ -87,6 +87,8 @@ fn kubernetes() -> Result<()> {
             ["instance", "namespace", "pod"].map(|name| labels[name].as_str().unwrap_or(""))
         })
         .collect();
+    // promtool tells them in any order.
+    kept.sort_unstable();
     let expected =
         ["10.0.0.1:15090", "[fd00::1]:15090"].map(|instance| [instance, "shop", "ratings-v1-0"]);
     ensure!(kept == expected, "{kept:?} in {told}");

@@ -6,6 +6,8 @@
 //! client over plain text -> [storefront-v1] ──┘
 //!        all three <- Prometheus (its rules) <- a federating Prometheus
 //! ```
+//! What must not happen there happens in a second mesh, see [`trouble`].
+//!
 //! The mesh is started once; each expression is a test of its own. `cargo test --test stack -- kiali::` runs some,
 //! `-- --list` shows all.
 
@@ -21,12 +23,15 @@ mod manifests;
 mod mesh;
 mod needs;
 mod numbers;
+mod pager;
 mod rules;
 mod traffic;
+mod trouble;
 
 use anyhow::Result;
 use libtest_mimic::{Arguments, Failed, Trial};
 use mesh::Stack;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use support::{envoy, prometheus};
@@ -50,6 +55,8 @@ fn main() -> ExitCode {
     trials.extend(needs::trials(&shared));
     trials.extend(dashboards::trials(&shared));
     trials.extend(federation::trials(&shared));
+    trials.extend(trouble::trials(&shared));
+    trials.extend(pager::trials(&shared));
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     // What was started ends before the process does.
     drop(shared);
@@ -70,6 +77,23 @@ impl Shared {
             let started = shared.stack.get_or_init(|| shared.start());
             let Some(stack) = started.as_ref().map_err(Failed::from)? else { return Ok(()) };
             let tested = shared.runtime.block_on(test(Arc::clone(stack)));
+            tested.map_err(|error| format!("{error:#}").into())
+        })
+    }
+
+    /// A test with servers of its own, whose start would disturb the traffic that is measured: it waits for that one's end.
+    fn alone<F, A>(&self, name: &str, test: F) -> Trial
+    where
+        F: FnOnce(PathBuf, PathBuf) -> A + Send + 'static,
+        A: Future<Output = Result<()>>,
+    {
+        let shared = self.clone();
+        Trial::test(name, move || {
+            shared.stack.get_or_init(|| shared.start()).as_ref().map_err(Failed::from)?;
+            let (Some(envoy), Some(prometheus)) = (envoy::binary()?, prometheus::binary()?) else {
+                return Ok(());
+            };
+            let tested = shared.runtime.block_on(test(envoy, prometheus));
             tested.map_err(|error| format!("{error:#}").into())
         })
     }

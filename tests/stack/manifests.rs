@@ -1,24 +1,23 @@
 //! Manifests against the operator's own types: nothing is missing, nothing is unknown, nothing is of another kind.
 
+use crate::compose::{program, run};
 use crate::files::Test;
 use crate::mesh::configuration;
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Service;
-use kcr_monitoring_coreos_com::v1::alertmanagers::AlertmanagerSpec;
-use kcr_monitoring_coreos_com::v1::podmonitors::PodMonitor;
-use kcr_monitoring_coreos_com::v1::prometheuses::PrometheusSpec;
-use kcr_monitoring_coreos_com::v1::prometheusrules::PrometheusRule;
-use kcr_monitoring_coreos_com::v1::servicemonitors::ServiceMonitor;
-use kcr_monitoring_coreos_com::v1alpha1::alertmanagerconfigs::AlertmanagerConfig;
 use libtest_mimic::{Failed, Trial};
-use serde::Serialize;
-use serde::de::{Deserialize, DeserializeOwned};
+use serde::de::Deserialize;
 use serde_json::{Value, json};
+use std::process::Command;
 use support::module::workspace;
 
+/// Reads resources into the operator's types and writes them again: what a type does not know is lost on the way.
+const ROUND_TRIP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/stack/resources.py");
+
 pub fn trials() -> Vec<Trial> {
-    let tests: [(&str, Test); 4] = [
+    let tests: [(&str, Test); 5] = [
         ("resources_have_the_operators_types", resources),
+        ("what_the_operator_does_not_know_is_named", wrong),
         ("monitors_keep_what_the_plain_scrape_keeps", relabelling),
         ("chart_values_fit_the_operators_types", values),
         ("the_rule_resource_holds_the_plain_rules", rules),
@@ -40,42 +39,60 @@ fn documents(name: &str) -> Result<Vec<Value>> {
     documents.map(|document| Value::deserialize(document).context("not YAML")).collect()
 }
 
+/// Version, kind and value of what is held against the operator's types.
+type Typed<'a> = (&'a str, &'a str, &'a Value);
+
 fn resources() -> Result<()> {
     let files = std::fs::read_dir(workspace().join("istio-manifests/monitoring"))?;
-    let mut seen = 0;
+    let mut all = Vec::new();
     for file in files {
         let name = file?.file_name().to_string_lossy().into_owned();
-        if !name.ends_with(".yaml") || name.contains("values") {
-            continue;
-        }
-        for document in documents(&name)? {
-            resource(&document).with_context(|| name.clone())?;
-            seen += 1;
+        if name.ends_with(".yaml") && !name.contains("values") {
+            all.extend(documents(&name)?);
         }
     }
-    ensure!(seen == 5, "{seen} resources");
-    Ok(())
+    let (services, operators): (Vec<_>, Vec<_>) =
+        all.iter().partition(|document| document["apiVersion"] == "v1");
+    ensure!((services.len(), operators.len()) == (1, 4), "{all:#?}");
+    let service: Service = serde_json::from_value(services[0].clone())?;
+    ensure!(&serde_json::to_value(service)? == services[0], "{}", services[0]);
+    let typed: Vec<Typed<'_>> = operators.into_iter().map(resource).collect::<Result<_>>()?;
+    typed_by_the_operator(&typed)
 }
 
-fn resource(document: &Value) -> Result<()> {
-    let kind = [&document["apiVersion"], &document["kind"]].map(|v| v.as_str().unwrap_or_default());
-    match kind {
-        ["monitoring.coreos.com/v1", "PodMonitor"] => typed::<PodMonitor>(document),
-        ["monitoring.coreos.com/v1", "ServiceMonitor"] => typed::<ServiceMonitor>(document),
-        ["monitoring.coreos.com/v1", "PrometheusRule"] => typed::<PrometheusRule>(document),
-        ["monitoring.coreos.com/v1alpha1", "AlertmanagerConfig"] => {
-            typed::<AlertmanagerConfig>(document)
-        }
-        ["v1", "Service"] => typed::<Service>(document),
-        other => anyhow::bail!("no type for {other:?}"),
+fn resource(document: &Value) -> Result<Typed<'_>> {
+    let version = document["apiVersion"].as_str().context("no apiVersion")?;
+    let version = version.strip_prefix("monitoring.coreos.com/").context(version.to_owned())?;
+    Ok((version, document["kind"].as_str().context("no kind")?, document))
+}
+
+fn typed_by_the_operator(typed: &[Typed<'_>]) -> Result<()> {
+    let Some(python) = program("operator/bin/python")? else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("resources.json");
+    std::fs::write(&file, serde_json::to_vec(typed)?)?;
+    run(Command::new(python).arg(ROUND_TRIP).stdin(std::fs::File::open(file)?)).map(|_| ())
+}
+
+fn wrong() -> Result<()> {
+    if program("operator/bin/python")?.is_none() {
+        return Ok(());
     }
-}
-
-/// What a type does not know it drops, so only a value it knows wholly comes back as it was.
-fn typed<T: DeserializeOwned + Serialize>(value: &Value) -> Result<()> {
-    let read: T = serde_json::from_value(value.clone())?;
-    let written = serde_json::to_value(read)?;
-    ensure!(&written == value, "read as {written:#}\nwritten {value:#}");
+    let mut monitor = documents("pod-monitor.yaml")?.remove(0);
+    monitor["spec"]["podMetricsEndpoints"][0]["metricRelabelling"] = json!([]);
+    let mut route = documents("alertmanager-config.yaml")?.remove(0);
+    route["spec"]["route"]["matchers"][0]["matchType"] = "~".into();
+    let mut rule = documents("prometheus-rule.yaml")?.remove(0);
+    rule["spec"]["groups"][0]["rules"][0]["expr"] = Value::Null;
+    for (document, told) in [
+        (&monitor, "spec.podMetricsEndpoints[0].metricRelabelling is unknown to the operator"),
+        (&route, "spec.route.matchers.0.matchType\n  Input should be '!=', '=', '=~' or '!~'"),
+        (&rule, "spec.groups.0.rules.0.expr"),
+    ] {
+        let refused = typed_by_the_operator(&[resource(document)?]);
+        let error = refused.err().with_context(|| format!("{document:#} is taken"))?.to_string();
+        ensure!(error.contains(told), "{error}");
+    }
     Ok(())
 }
 
@@ -106,8 +123,10 @@ fn values() -> Result<()> {
     }
     let storage = fields.remove("storageSpec").context("no storageSpec")?;
     fields.insert("storage".to_owned(), storage);
-    typed::<PrometheusSpec>(&prometheus)?;
-    typed::<AlertmanagerSpec>(&values["alertmanager"]["alertmanagerSpec"])
+    typed_by_the_operator(&[
+        ("v1", "PrometheusSpec", &prometheus),
+        ("v1", "AlertmanagerSpec", &values["alertmanager"]["alertmanagerSpec"]),
+    ])
 }
 
 fn rules() -> Result<()> {

@@ -41,10 +41,14 @@ impl Stack {
     pub async fn start(envoy: &Path, binary: &Path) -> Result<Self> {
         let (application, twice) = (Application::start().await?, Twice::start().await?);
         let proxies = proxies(envoy, application.port, twice.port).await?;
-        let (rules, config) = scraping(&proxies)?;
+        let [productpage, storefront, ratings] = &proxies;
+        let (rules, config) = scraping(&[
+            (productpage, "productpage-v1-0"),
+            (storefront, "storefront-v1-0"),
+            (ratings, "ratings-v1-0"),
+        ])?;
         let prometheus = Prometheus::start(binary, &config).await?;
         let federating = Prometheus::start(binary, &federation(prometheus.port)?).await?;
-        let [productpage, storefront, _] = &proxies;
         let clients = [Client::connect(productpage).await?, Client::connect(storefront).await?];
         // A rate does not see a series' first value, so every series is there before it is measured.
         traffic::send(&clients, 1).await?;
@@ -118,15 +122,16 @@ fn rename(node: &mut Value, from: &str, to: &str) {
     }
 }
 
-/// The repository's scrape configuration and rules, with this mesh's targets.
-fn scraping([productpage, storefront, ratings]: &[Envoy; 3]) -> Result<(TempDir, Value)> {
+/// The repository's scrape configuration and rules with these targets, each under the name of a pod. Where an alert has to
+/// hold for minutes, a second is enough here.
+pub fn scraping(targets: &[(&Envoy, &str)]) -> Result<(TempDir, Value)> {
     let mut config = configuration("prometheus.yaml")?;
-    let pods = ["productpage-v1-0", "storefront-v1-0", "ratings-v1-0"]
-        .map(|pod| [("namespace", "default"), ("pod", pod)]);
-    let targets: Vec<Target<'_>> = [productpage, storefront, ratings]
+    let labels: Vec<_> =
+        targets.iter().map(|(_, pod)| [("namespace", "default"), ("pod", *pod)]).collect();
+    let targets: Vec<Target<'_>> = targets
         .iter()
-        .zip(&pods)
-        .map(|(envoy, pod)| (envoy.metrics_port, pod.as_slice()))
+        .zip(&labels)
+        .map(|((envoy, _), labels)| (envoy.metrics_port, labels.as_slice()))
         .collect();
     let interval = format!("{}ms", INTERVAL.as_millis());
     prometheus::place(&mut config, "envoy-sidecars", &targets, &interval)?;
@@ -135,6 +140,11 @@ fn scraping([productpage, storefront, ratings]: &[Envoy; 3]) -> Result<(TempDir,
     for group in rules["groups"].as_array_mut().context("no groups")? {
         // A minute is longer than this mesh lives.
         group["interval"] = interval.as_str().into();
+        for rule in group["rules"].as_array_mut().context("no rules")? {
+            if rule.get("for").is_some() {
+                rule["for"] = "1s".into();
+            }
+        }
     }
     let path = folder.path().join("rules.json");
     std::fs::write(&path, rules.to_string())?;

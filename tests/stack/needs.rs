@@ -243,6 +243,7 @@ pub fn trials(shared: &Shared) -> Vec<Trial> {
             }
         }
     }
+    trials.extend(metrics_tabs(shared));
     trials.push(shared.trial("kiali::no_request_lacks_an_identity", |stack| {
         identities(stack, "istio_requests_total", &IDENTITY)
     }));
@@ -251,6 +252,54 @@ pub fn trials(shared: &Shared) -> Vec<Trial> {
     }));
     trials.push(shared.trial("kiali::no_known_end_lacks_its_cluster", clusters));
     trials
+}
+
+/// Kiali's metrics tabs, outbound of an application and inbound of another: every counter's rate, every histogram's average and
+/// quantiles.
+fn metrics_tabs(shared: &Shared) -> Vec<Trial> {
+    const COUNTERS: [&str; 7] = [
+        "requests_total",
+        "request_messages_total",
+        "response_messages_total",
+        "tcp_received_bytes_total",
+        "tcp_sent_bytes_total",
+        "tcp_connections_opened_total",
+        "tcp_connections_closed_total",
+    ];
+    const HISTOGRAMS: [&str; 3] =
+        ["request_duration_milliseconds", "request_bytes", "response_bytes"];
+    let mut asked = Vec::new();
+    for (reporter, application) in [("source", "productpage"), ("destination", "ratings")] {
+        let by = format!("{reporter}_canonical_service, {reporter}_canonical_revision");
+        let of = |metric: &str| {
+            format!(
+                r#"rate(istio_{metric}{{reporter="{reporter}", {reporter}_canonical_service="{application}-service"}}[7s])"#
+            )
+        };
+        for counter in COUNTERS {
+            asked.push((
+                format!("{reporter}::{counter}"),
+                format!("sum({}) by ({by}) > 0", of(counter)),
+            ));
+        }
+        for histogram in HISTOGRAMS {
+            let [sum, count, bucket] =
+                ["sum", "count", "bucket"].map(|part| of(&format!("{histogram}_{part}")));
+            let by = format!("{by}, response_code");
+            let average = format!("sum({sum}) by ({by}) / sum({count}) by ({by}) > 0");
+            asked.push((format!("{reporter}::{histogram}::average"), average));
+            for quantile in ["0.5", "0.9", "0.95", "0.99"] {
+                asked.push((
+                    format!("{reporter}::{histogram}::{quantile}"),
+                    format!("histogram_quantile({quantile}, sum({bucket}) by (le, {by})) > 0"),
+                ));
+            }
+        }
+    }
+    let trials = asked
+        .into_iter()
+        .map(|(name, expr)| shared.trial(format!("kiali::tab::{name}"), |stack| data(stack, expr)));
+    trials.collect()
 }
 
 async fn data(stack: Arc<Stack>, expr: String) -> Result<()> {

@@ -256,12 +256,23 @@ impl Panel {
                 .map(|(at, query)| (format!("Value #{}", reference(at)), query.legend.into()))
                 .collect(),
         };
+        let order: serde_json::Map<String, Value> = self
+            .columns
+            .iter()
+            .map(|column| (*column).to_owned())
+            .chain(renames.keys().cloned())
+            .enumerate()
+            .filter(|_| !self.columns.is_empty())
+            .map(|(at, column)| (column, at.into()))
+            .collect();
+        let options = json!({
+            "excludeByName": { "Time": true },
+            "indexByName": order,
+            "renameByName": renames,
+        });
         vec![
             json!({ "id": "merge", "options": {} }),
-            json!({
-                "id": "organize",
-                "options": { "excludeByName": { "Time": true }, "indexByName": {}, "renameByName": renames },
-            }),
+            json!({ "id": "organize", "options": options }),
         ]
     }
 }

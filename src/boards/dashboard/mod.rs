@@ -74,6 +74,8 @@ pub struct Panel {
     pub unit: Unit,
     /// Of the 24 columns of a row.
     pub width: u8,
+    /// Labels in the order in which a table has them; by name without.
+    pub columns: &'static [&'static str],
     /// What it shows.
     pub queries: Vec<Query>,
 }
@@ -172,7 +174,12 @@ impl Panel {
         title: &'static str,
         description: &'static str,
     ) -> Self {
-        Self { title, description, kind, unit, width, queries: Vec::new() }
+        Self { title, description, kind, unit, width, columns: &[], queries: Vec::new() }
+    }
+
+    fn columns(mut self, columns: &'static [&'static str]) -> Self {
+        self.columns = columns;
+        self
     }
 
     fn ask(mut self, legend: &'static str, expr: impl Into<String>) -> Self {

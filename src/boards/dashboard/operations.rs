@@ -126,6 +126,7 @@ fn rates() -> Vec<Panel> {
             "Operations and their answers",
             "Requests per second of each operation, code, gRPC status and flag.",
         )
+        .columns(&["request_operation", "response_code", "grpc_response_status", "response_flags"])
         .ask(
             "requests",
             format!(
@@ -179,6 +180,7 @@ fn objective() -> Vec<Panel> {
             "Budget left of three days",
             "1 is all of it, 0 none; below 0 the objective is missed.",
         )
+        .columns(&["request_operation", "destination_service"])
         .ask("left", format!("1 - max by (destination_service, request_operation) \
                  (operation:slo_read_misses:ratio_rate3d{{{picked}}}) / 0.01")),
     ]

@@ -50,7 +50,7 @@ fn module() -> Vec<Panel> {
             Unit::Number,
             6,
             "Label sets beyond the limit",
-            "Streams counted under overflow values in the last hour; nothing without a limit.",
+            "Streams whose labels found no room within limits.max_series, in the last hour.",
         )
         .ask(
             "overflow",
@@ -79,7 +79,15 @@ fn module() -> Vec<Panel> {
         Panel::new(
             Kind::Lines,
             Unit::Number,
-            12,
+            6,
+            "Label sets",
+            "What a sidecar's module keeps of limits.max_series, 500 unless the configuration says otherwise.",
+        )
+        .ask("{{pod}}", format!("sum by (pod) (opmeter_series{{{PICKED}}})")),
+        Panel::new(
+            Kind::Lines,
+            Unit::Number,
+            6,
             "Wasm virtual machines",
             "One for each worker thread and a few for the main thread; more means that old configurations linger.",
         )

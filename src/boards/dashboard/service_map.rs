@@ -52,6 +52,12 @@ fn edges() -> Vec<Panel> {
             "Who calls whom",
             "One row for each pair of workloads: requests, failed requests, and requests over mutual TLS per second.",
         )
+        .columns(&[
+            "source_workload",
+            "source_workload_namespace",
+            "destination_workload",
+            "destination_workload_namespace",
+        ])
         .ask("requests", rate(""))
         .ask(
             "failed",

@@ -19,10 +19,13 @@ pub(super) fn height(asked: &Asked) -> f64 {
     62.0 + rows * LINE
 }
 
-/// Draws as many rows as there is room for, the largest first.
+/// Draws as many rows as there is room for, the largest first, and tells how many are left out.
 pub(super) fn rows(svg: &mut Svg, asked: &Asked, frame: Frame) {
     let rows = merge(asked);
-    let names: Vec<&String> = rows.first().map(|row| row.0.keys().collect()).unwrap_or_default();
+    let mut names: Vec<&String> =
+        rows.first().map(|row| row.0.keys().collect()).unwrap_or_default();
+    let wanted = asked.panel.columns;
+    names.sort_by_key(|name| wanted.iter().position(|column| column == name));
     let queries = &asked.panel.queries;
     #[expect(clippy::cast_precision_loss, reason = "some columns")]
     let (numbers, labels) = (queries.len() as f64 * NUMBER, names.len().max(1) as f64);
@@ -39,10 +42,12 @@ pub(super) fn rows(svg: &mut Svg, asked: &Asked, frame: Frame) {
         x += NUMBER;
         svg.text((x, y), query.legend, head.at(Anchor::End));
     }
-    for (labels, values) in &rows {
+    for (at, (labels, values)) in rows.iter().enumerate() {
         svg.line([frame.x, y + 6.5, frame.right(), y + 6.5], FAINT, 1.0);
         y += LINE;
-        if y > frame.bottom() {
+        let left = rows.len() - at;
+        if left > 1 && y + LINE > frame.bottom() {
+            svg.text((frame.x, y), &format!("and {left} more"), head);
             break;
         }
         let style = Style::new(SIZE, INK);

@@ -20,9 +20,10 @@ pub(super) fn group() -> Group {
             "OpmeterSeriesOverflow",
             "opmeter_series_overflow_total",
             "Series limit reached on {{ $labels.instance }}",
-            "New label sets are counted under overflow values: a dimension has more values than the limits allow. \
-             Find it with topk(10, count by (__name__) ({instance=\"{{ $labels.instance }}\"})), make it coarser or \
-             raise the limit.",
+            "Streams with new label sets are counted under overflow values: a label has more values than limits.max_series \
+             leaves room for. Count by each of your own and by destination_service to find it, as in count by \
+             (request_operation) (istio_requests_total{instance=\"{{ $labels.instance }}\"}); make it coarser or raise the \
+             limit.",
         ),
         grew(
             "OpmeterConfigurationRefused",
