@@ -40,7 +40,8 @@ trap 'rm -f "$new"' EXIT
 if wasm_opt=$("${0%/*}/wasm-opt-path.sh"); then
     # The features are those that Rust's target has by default; every one of them is in Envoy's V8. The memory is the module's
     # own, zero when it starts, and the linker puts the stack in front: nothing lies below 1024.
-    node "$wasm_opt" -Oz --converge --low-memory-unused --zero-filled-memory \
+    node "$wasm_opt" -Oz --converge --const-hoisting --reorder-locals --reorder-functions --reorder-globals \
+        --low-memory-unused --zero-filled-memory \
         --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals \
         --enable-multivalue --enable-reference-types "$packed" -o "$new"
 else

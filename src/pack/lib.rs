@@ -9,7 +9,10 @@ pub mod exports;
 
 use anyhow::{Context, Result, bail};
 use exports::{REQUIRED, abi_name, is_kept};
-use walrus::{ExportId, Module, ModuleConfig};
+use walrus::{Element, ElementItems, ExportId, FunctionBuilder, FunctionId, Module, ModuleConfig};
+
+/// Part of the mangled name of all functions of the SDK's dispatcher.
+const DISPATCHER: &str = "10proxy_wasm10dispatcher";
 
 /// Packs a module. The same input always gives the same bytes.
 ///
@@ -24,6 +27,7 @@ pub fn pack(module: &[u8]) -> Result<Vec<u8>> {
     check(&module)?;
     put_own_callbacks(&mut module);
     drop_exports(&mut module);
+    drop_dispatcher(&mut module)?;
     drop_custom_sections(&mut module);
     walrus::passes::gc::run(&mut module);
     Ok(module.emit_wasm())
@@ -69,6 +73,39 @@ fn drop_exports(module: &mut Module) {
         module.exports.iter().filter(|export| !is_kept(&export.name)).map(|e| e.id()).collect();
     for id in unwanted {
         module.exports.delete(id);
+    }
+}
+
+/// Takes the SDK's dispatcher out of the table of functions that are called by number. Its constant data names them, so the
+/// linker keeps them, but only the SDK's own callbacks read that data, and those are gone by now.
+fn drop_dispatcher(module: &mut Module) -> Result<()> {
+    let of_dispatcher = |module: &Module, id: FunctionId| {
+        module.funcs.get(id).name.as_deref().is_some_and(|name| name.contains(DISPATCHER))
+    };
+    let mut body = FunctionBuilder::new(&mut module.types, &[], &[]);
+    body.func_body().unreachable();
+    let trap = body.finish(Vec::new(), &mut module.funcs);
+    let listed = |element: &Element| match &element.items {
+        ElementItems::Functions(functions) => functions.clone(),
+        ElementItems::Expressions(..) => Vec::new(),
+    };
+    let elements: Vec<_> = module.elements.iter().map(|e| (e.id(), listed(e))).collect();
+    for (id, mut functions) in elements {
+        let mut dropped = false;
+        for function in &mut functions {
+            if of_dispatcher(module, *function) {
+                (*function, dropped) = (trap, true);
+            }
+        }
+        if dropped {
+            module.elements.get_mut(id).items = ElementItems::Functions(functions);
+        }
+    }
+    walrus::passes::gc::run(module);
+    let left = module.funcs.iter().find(|function| of_dispatcher(module, function.id()));
+    match left.and_then(|function| function.name.as_deref()) {
+        Some(name) => bail!("the SDK's dispatcher is still called: {name}"),
+        None => Ok(()),
     }
 }
 

@@ -93,3 +93,28 @@ fn a_module_a_proxy_could_not_load_is_refused() {
         "not a proxy-wasm 0.2.1 module: it does not export proxy_on_log"
     );
 }
+
+/// The same module with a function of the SDK's dispatcher that constant data names.
+fn with_dispatcher(callback: &str) -> String {
+    let named = format!(
+        r#"(table 1 funcref)
+        (elem (i32.const 0) func $_RN10proxy_wasm10dispatcher3new)
+        (func $_RN10proxy_wasm10dispatcher3new (call $reached))
+        (func (export "opmeter_on_tick") (param i32) {callback})
+        (memory"#
+    );
+    MODULE.replacen("(memory", &named, 1)
+}
+
+#[test]
+fn the_sdks_dispatcher_is_gone_with_what_it_reached() {
+    let module = Module::from_buffer(&packed(&with_dispatcher("nop")).unwrap()).unwrap();
+    let imports: Vec<&str> = module.imports.iter().map(|import| import.name.as_str()).collect();
+    assert_eq!(imports, ["proxy_log"]);
+}
+
+#[test]
+fn a_dispatcher_that_is_still_called_is_no_module_to_deliver() {
+    let error = message(&with_dispatcher("(call $_RN10proxy_wasm10dispatcher3new)"));
+    assert_eq!(error, "the SDK's dispatcher is still called: _RN10proxy_wasm10dispatcher3new");
+}
