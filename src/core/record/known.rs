@@ -8,10 +8,9 @@ use super::stream::Stream;
 use crate::attribute::{Fact, Facts};
 use crate::expr::Numbers;
 use crate::metric::standard::{Measure, Occasion};
-use crate::peer::Peer;
+use crate::peer::Field;
 use crate::plan::{Plan, Source};
 use crate::port::{MetricId, MetricKind};
-use std::rc::{Rc, Weak};
 
 /// The requests that are known.
 #[derive(Debug)]
@@ -30,8 +29,6 @@ pub(super) struct Known {
 #[derive(Debug)]
 struct Entry {
     key: Box<[u8]>,
-    /// No other peer gets the address of one that a key names, as long as this is here.
-    _peers: [Weak<Peer>; 2],
     metrics: Box<[Metric]>,
 }
 
@@ -46,14 +43,23 @@ pub(super) struct Metric {
 /// Most bytes of a request that is kept: a few times what its labels may hold.
 const MAX_KEY_BYTES: usize = 4 * 1024;
 
+/// What standard labels tell of a peer.
+const OF_LABELS: [Field; 8] = [
+    Field::Workload,
+    Field::Namespace,
+    Field::Cluster,
+    Field::Service,
+    Field::Revision,
+    Field::App,
+    Field::Version,
+    Field::Identity,
+];
+
 // === impl Known ===
 
 impl Known {
-    /// Knows nothing yet. `None` for a plan that has nothing to record of requests, or whose peers are new each time.
+    /// Knows nothing yet. `None` for a plan that has nothing to record of requests.
     pub fn new(plan: &Plan) -> Option<Self> {
-        if plan.exchange.as_ref().is_some_and(|exchange| exchange.baggage) {
-            return None;
-        }
         if !plan.records(Occasion::Request) && !plan.records(Occasion::End) {
             return None;
         }
@@ -87,15 +93,13 @@ impl Known {
     }
 
     /// Keeps the metrics of the request looked for last, if there is room.
-    pub fn learn(&mut self, hash: u64, stream: &Stream, metrics: Vec<Metric>) {
+    pub fn learn(&mut self, hash: u64, metrics: Vec<Metric>) {
         let is_full = self.entries.len() >= self.max;
         if is_full || metrics.is_empty() || self.key.len() > MAX_KEY_BYTES {
             return;
         }
         self.index.insert(hash, u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
-        let peers = peers(stream).map(|peer| peer.map(Rc::downgrade).unwrap_or_default());
-        let key = self.key.as_slice().into();
-        self.entries.push(Entry { key, _peers: peers, metrics: metrics.into() });
+        self.entries.push(Entry { key: self.key.as_slice().into(), metrics: metrics.into() });
     }
 
     /// Makes room when there is none.
@@ -119,20 +123,15 @@ impl Known {
         for index in &self.expressions {
             add(scratch.value(*index).unwrap_or_default());
         }
-        for peer in peers(stream) {
-            let address = peer.map_or(0, |peer| Rc::as_ptr(peer).addr());
-            key.extend_from_slice(&address.to_le_bytes());
+        let peers = stream.exchange.as_ref().map(|told| [&told.downstream, &told.upstream]);
+        for peer in peers.into_iter().flatten() {
+            add(if peer.is_some() { b"peer" } else { b"" });
+            for field in peer.iter().flat_map(|_| OF_LABELS) {
+                add(peer.as_ref().map(|peer| peer.get(field)).unwrap_or_default());
+            }
         }
         key.extend(scratch.conditions.iter().map(|holds| u8::from(*holds)));
     }
-}
-
-fn peers(stream: &Stream) -> [Option<&Rc<Peer>>; 2] {
-    let exchanged = stream.exchange.as_ref();
-    [
-        exchanged.and_then(|exchanged| exchanged.downstream.as_ref()),
-        exchanged.and_then(|exchanged| exchanged.upstream.as_ref()),
-    ]
 }
 
 fn add_expressions(source: &Source, expressions: &mut Vec<usize>) {

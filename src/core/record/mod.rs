@@ -339,7 +339,7 @@ impl Recorder {
             && let Some(metrics) = self.record_new(stream, sink, &mut errors)
             && let Some(known) = &mut self.known
         {
-            known.learn(hash, stream, metrics);
+            known.learn(hash, metrics);
         }
         errors
     }
