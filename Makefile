@@ -1,7 +1,7 @@
 # opmeter: per-operation Istio metrics for any Envoy. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo-report generated build envoy-path test test-versions check unit wasm-test bench bench-core memory manifests fuzz fuzz-build deny clean
+.PHONY: help run demo-report generated build envoy-path test test-versions check unit wasm-test bench bench-core memory reload soak reproduce manifests fuzz fuzz-build deny clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,13 +57,22 @@ manifests: ## Make istio-manifests/ again from its opmeter.yaml files
 memory: build ## The memory that a full series budget takes of a real Envoy, with 1, 2 and 4 workers
 	@make/memory.sh
 
+reload: build ## A hundred updates of the configuration under 200,000 requests, by LDS and by ECDS: RELOADS=, REQUESTS=
+	@OPMETER_RELOADS="$(or $(RELOADS),100)" OPMETER_RELOAD_REQUESTS="$(or $(REQUESTS),200000)" make/life.sh life lose_nothing
+
+soak: build ## Mixed traffic through two hops, everything counted and compared, memory flat: MINUTES=30
+	@OPMETER_SOAK_MINUTES="$(or $(MINUTES),30)" make/life.sh soak everything
+
+reproduce: build ## Build the module in two other folders and compare the digests
+	@make/reproduce.sh
+
 fuzz: ## Run every fuzz target for a minute: SECONDS=60, or RUNS=1000000 inputs; TARGETS="label path"
 	@make/fuzz.sh "$(or $(SECONDS),60)" "$(RUNS)" "$(TARGETS)"
 
 fuzz-build: ## Build every fuzz target
 	@make/fuzz-build.sh
 
-deny: ## Licences, bans and sources of all dependencies (needs cargo-deny)
+deny: ## Licences, bans and sources of all dependencies; known vulnerabilities where their list can be had
 	@make/deny.sh
 
 clean: ## Remove what was built; installed tools in .tools stay

@@ -50,4 +50,6 @@ else
 fi
 chmod 644 "$new"
 mv "$new" "$out"
-say "$out: $(wc -c <"$out") bytes"
+digest=$(sha256sum "$out")
+printf '%s  opmeter.wasm\n' "${digest%% *}" >"$out.sha256"
+say "$out: $(wc -c <"$out") bytes, sha256 ${digest%% *}"

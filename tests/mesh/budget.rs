@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use std::ops::Range;
 use support::app::App;
 use support::envoy::Envoy;
-use support::mesh::Sidecar;
+use support::mesh::{Sidecar, Updates};
 use support::scrape::Scrape;
 use tokio::net::TcpStream;
 
@@ -116,7 +116,7 @@ async fn an_update_of_the_listener_keeps_the_budget() {
     let Some(envoy) = real_envoy() else { return };
     let app = App::start(&[]).await.unwrap();
     let mut sidecar = sidecar(app.port, 16);
-    sidecar.dynamic = true;
+    sidecar.updates = Updates::Listener;
     let proxy = sidecar.start(&envoy).await.unwrap();
     let mut sent = flood(&proxy, 0..40).await;
     let before = complete(&proxy, sent).await;

@@ -1,6 +1,5 @@
 //! The application behind the server's sidecar: HTTP that waits and fails as asked, and gRPC, on one port.
 
-use crate::backend;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::CONTENT_TYPE;
@@ -10,6 +9,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use std::convert::Infallible;
 use std::time::Duration;
+use support::grpc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tonic::body::Body;
@@ -52,7 +52,7 @@ impl Drop for Application {
 async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let kind = request.headers().get(CONTENT_TYPE);
     if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc")) {
-        return backend::serve(request).await;
+        return grpc::serve(request).await;
     }
     let asked = |name: &str| -> Option<u64> {
         let pairs = request.uri().query()?.split('&').filter_map(|pair| pair.split_once('='));

@@ -12,9 +12,6 @@
 //! `-- --list` shows all.
 
 mod application;
-#[path = "../mesh/grpc/backend.rs"]
-#[allow(dead_code, reason = "kinds of calls that are not made here")]
-mod backend;
 mod compose;
 mod dashboards;
 mod federation;

@@ -1,11 +1,11 @@
 //! The traffic: the same calls in every tick, at a steady pace, so that every rate, share and quantile is known.
 
-use crate::backend::{UNARY, Words};
 use anyhow::{Context, Result, ensure};
 use http_body_util::Full;
 use hyper::{Method, Request};
 use std::time::{Duration, Instant};
 use support::envoy::Envoy;
+use support::grpc::{UNARY, Words};
 use support::http;
 use support::mesh::TCP_LISTENER;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -2,9 +2,12 @@
 
 pub(crate) mod bootstrap;
 mod filter_state;
+mod restart;
 mod shipped;
 mod tcp_chain;
 pub(crate) mod tls;
+
+pub use restart::Parent;
 
 use crate::case::{Case, Tick};
 use crate::check;
@@ -15,6 +18,7 @@ use crate::wasm_host::refusals;
 use crate::{http, module, tcp};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -138,18 +142,8 @@ impl Envoy {
 
     /// Starts an Envoy with a configuration that `arguments` name, relative to `folder`, where the admin listens likewise.
     fn start_with(binary: &Path, folder: TempDir, arguments: &[&str]) -> Result<Self> {
-        let log = std::fs::File::create(folder.path().join("log"))?;
-        let output = std::fs::File::create(folder.path().join("output"))?;
-        let process = Command::new(binary)
-            .current_dir(folder.path())
-            .args(arguments)
-            .args(["--drain-time-s", "1", "--disable-hot-restart", "--log-level", "warning"])
-            .args(["--log-format", "%l %v", "--file-flush-interval-msec", "20"])
-            .stdin(Stdio::null())
-            .stdout(output)
-            .stderr(log)
-            .spawn()
-            .with_context(|| format!("cannot start {}", binary.display()))?;
+        let process =
+            spawn(binary, folder.path(), &[arguments, &["--disable-hot-restart"]].concat())?;
         Ok(Self { process, folder, traffic_port: 0, metrics_port: 0 })
     }
 
@@ -188,6 +182,14 @@ impl Envoy {
     pub async fn port_of(&self, listener: &str) -> Result<u16> {
         let admin = self.folder.path().join("admin");
         port(&http::get_unix(&admin, "/listeners?format=json").await?, listener)
+    }
+
+    /// Asks the admin to do something.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn admin(&self, path: &str) -> Result<String> {
+        http::post_unix(&self.folder.path().join("admin"), path).await
     }
 
     /// Where its files are.
@@ -329,6 +331,24 @@ impl Drop for Envoy {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Starts the program; what it writes is added to the files `log` and `output` of its folder.
+fn spawn(binary: &Path, folder: &Path, arguments: &[&str]) -> Result<Child> {
+    let file = |name: &str| File::options().create(true).append(true).open(folder.join(name));
+    Command::new(binary)
+        .current_dir(folder)
+        .args(arguments)
+        .args(["--log-level", "warning", "--log-format", "%l %v"])
+        // Envoy counts the time of a drain in whole seconds: by the gradual strategy nobody is told to go within the first
+        // one, at whose end connections are broken off.
+        .args(["--drain-time-s", "2", "--drain-strategy", "immediate"])
+        .args(["--file-flush-interval-msec", "20"])
+        .stdin(Stdio::null())
+        .stdout(file("output")?)
+        .stderr(file("log")?)
+        .spawn()
+        .with_context(|| format!("cannot start {}", binary.display()))
 }
 
 /// A folder for an Envoy's files.

@@ -114,7 +114,7 @@ pub async fn raw(port: u16, bytes: &[u8]) -> Result<Vec<u8>> {
 /// # Errors
 /// No connection, or another status than 200.
 pub async fn get(port: u16, path: &str) -> Result<String> {
-    page(TcpStream::connect(("127.0.0.1", port)).await?, path).await
+    page(TcpStream::connect(("127.0.0.1", port)).await?, Method::GET, path).await
 }
 
 /// Gets a page over a Unix socket.
@@ -122,14 +122,23 @@ pub async fn get(port: u16, path: &str) -> Result<String> {
 /// # Errors
 /// No connection, or another status than 200.
 pub async fn get_unix(socket: &Path, path: &str) -> Result<String> {
-    page(UnixStream::connect(socket).await?, path).await
+    page(UnixStream::connect(socket).await?, Method::GET, path).await
 }
 
-async fn page<S>(stream: S, path: &str) -> Result<String>
+/// Posts nothing to a page over a Unix socket, which is how an admin is asked to do something.
+///
+/// # Errors
+/// No connection, or another status than 200.
+pub async fn post_unix(socket: &Path, path: &str) -> Result<String> {
+    page(UnixStream::connect(socket).await?, Method::POST, path).await
+}
+
+async fn page<S>(stream: S, method: Method, path: &str) -> Result<String>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let message = hyper::Request::get(path).header("host", "localhost").body(Full::default())?;
+    let message = hyper::Request::builder().method(method).uri(path).header("host", "localhost");
+    let message = message.body(Full::default())?;
     let answer = exchange(stream, message, false).await?;
     ensure!(answer.status == StatusCode::OK, "{path}: {}", answer.status);
     Ok(String::from_utf8(answer.body)?)

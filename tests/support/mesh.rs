@@ -16,8 +16,8 @@ use base64::engine::general_purpose::STANDARD;
 use prost::Message as _;
 use prost_types::Struct;
 use prost_types::value::Kind;
-use serde_json::{Value, json};
-use std::path::Path;
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
 
 /// Identity of productpage's certificate.
 pub const PRODUCTPAGE: &str = "spiffe://cluster.local/ns/default/sa/productpage";
@@ -32,12 +32,16 @@ pub const TCP_LISTENER: &str = "tcp";
 pub struct Sidecar {
     /// How many workers it has.
     pub workers: u32,
-    /// Whether its listener for HTTP comes from a file, so that it can be updated.
-    pub dynamic: bool,
+    /// What of it comes from a file, so that it can be updated.
+    pub updates: Updates,
     /// Which way its listeners look.
     pub side: Side,
     /// `node` of the bootstrap.
     pub node: Value,
+    /// The module.
+    pub module: PathBuf,
+    /// Fields of the plugin (Envoy's `PluginConfig`) beside its code and configuration.
+    pub plugin: Map<String, Value>,
     /// The module's configuration for HTTP.
     pub config: String,
     /// The module's configuration for TCP.
@@ -58,8 +62,24 @@ pub struct Sidecar {
     pub connects: Option<Certificates>,
     /// Port on the loopback address that HTTP goes to.
     pub upstream: u16,
+    /// Routes tried before the one that takes everything to `upstream`.
+    pub routes: Vec<Value>,
+    /// Clusters for HTTP beside `http`: their names, and ports on the loopback address.
+    pub clusters: Vec<(String, u16)>,
     /// Port on the loopback address that TCP goes to; no listener for TCP without.
     pub tcp_upstream: Option<u16>,
+}
+
+/// What can be updated while an Envoy runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Updates {
+    /// Nothing.
+    #[default]
+    None,
+    /// The listener for HTTP, from a file (LDS).
+    Listener,
+    /// The module's configuration as a filter of that listener, from a file (ECDS).
+    Filter,
 }
 
 /// The module as access logger.
@@ -133,9 +153,11 @@ impl Sidecar {
     fn new(side: Side, node: Value, upstream: u16) -> Self {
         Self {
             workers: 1,
-            dynamic: false,
+            updates: Updates::None,
             side,
             node,
+            module: module::path().to_owned(),
+            plugin: Map::new(),
             config: r#"{"metadata_exchange":{}}"#.to_owned(),
             tcp_config: String::new(),
             filter: true,
@@ -150,6 +172,8 @@ impl Sidecar {
             accepts: Accepts::Plain,
             connects: None,
             upstream,
+            routes: Vec::new(),
+            clusters: Vec::new(),
             tcp_upstream: None,
         }
     }
@@ -160,21 +184,32 @@ impl Sidecar {
     /// When it does not come up.
     pub async fn start(&self, binary: &Path) -> Result<Envoy> {
         let folder = envoy::folder()?;
-        let bootstrap = bootstrap::build(self, folder.path(), module::path());
-        if self.dynamic {
-            bootstrap::write_listener(self, folder.path(), module::path())?;
-        }
+        let bootstrap = bootstrap::build(self, folder.path());
+        bootstrap::write_updates(self, folder.path())?;
         let mut envoy = Envoy::start(binary, folder, &bootstrap, self.workers)?;
         ensure!(envoy.wait_until_up().await?, "Envoy ended:\n{}", envoy.log()?);
         Ok(envoy)
     }
 
-    /// Gives a running Envoy the listener as it is now. Its port stays.
+    /// Starts one that can be followed by another (hot restart), whose sockets it then gets: on `port`, which has to be free.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn start_first(&self, binary: &Path, port: u16) -> Result<Envoy> {
+        let folder = envoy::folder()?;
+        let mut bootstrap = bootstrap::build(self, folder.path());
+        bootstrap::listen_on(&mut bootstrap, "entry", port);
+        let mut envoy = Envoy::start_first(binary, folder, &bootstrap, self.workers)?;
+        ensure!(envoy.wait_until_up().await?, "Envoy ended:\n{}", envoy.log()?);
+        Ok(envoy)
+    }
+
+    /// Gives a running Envoy what can be updated as it is now. Its port stays.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn update(&self, envoy: &Envoy) -> Result<()> {
-        bootstrap::write_listener(self, envoy.folder(), module::path())
+        bootstrap::write_updates(self, envoy.folder())
     }
 }
 

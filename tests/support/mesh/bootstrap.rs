@@ -1,6 +1,6 @@
 //! The bootstrap of a sidecar.
 
-use super::{Accepts, Certificates, Log, Sidecar, TCP_LISTENER};
+use super::{Accepts, Certificates, Log, Sidecar, TCP_LISTENER, Updates};
 use crate::case::Side;
 use crate::envoy::bootstrap::{
     TYPES, access_logger, listener, log_to, metrics_listener, pipe, router, socket, static_cluster,
@@ -10,26 +10,27 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// Name of the file with the listener that can be updated.
-const LISTENERS: &str = "listeners.json";
+/// Name of the file with what can be updated.
+const UPDATES: &str = "updates.json";
 
 /// Builds the bootstrap; the admin's socket lies in `folder`.
-pub(super) fn build(sidecar: &Sidecar, folder: &Path, module: &Path) -> Value {
+pub(super) fn build(sidecar: &Sidecar, folder: &Path) -> Value {
     let admin = pipe(&folder.join("admin"));
     let mut listeners = vec![metrics_listener()];
-    if !sidecar.dynamic {
-        listeners.push(http_listener(sidecar, module));
+    if sidecar.updates != Updates::Listener {
+        listeners.push(http_listener(sidecar, folder));
     }
     let mut clusters =
         vec![static_cluster("admin", &admin), cluster(sidecar, "http", sidecar.upstream)];
+    clusters.extend(sidecar.clusters.iter().map(|(name, port)| cluster(sidecar, name, *port)));
     if let Some(upstream) = sidecar.tcp_upstream {
-        listeners.push(tcp_listener(sidecar, module));
+        listeners.push(tcp_listener(sidecar));
         clusters.push(cluster(sidecar, "tcp", upstream));
     }
-    let files =
-        json!({ "lds_config": { "path_config_source": { "path": folder.join(LISTENERS) } } });
+    let listed = sidecar.updates == Updates::Listener;
+    let files = json!({ "lds_config": { "path_config_source": { "path": folder.join(UPDATES) } } });
     json!({
-        "dynamic_resources": if sidecar.dynamic { files } else { json!({}) },
+        "dynamic_resources": if listed { files } else { json!({}) },
         "node": sidecar.node,
         "admin": { "address": admin },
         "stats_flush_interval": "0.050s",
@@ -38,19 +39,48 @@ pub(super) fn build(sidecar: &Sidecar, folder: &Path, module: &Path) -> Value {
     })
 }
 
-/// Writes the file that Envoy reads its listener for HTTP from. It is replaced at once: Envoy looks for moves.
+/// Gives a listener a port of its own.
+pub(super) fn listen_on(bootstrap: &mut Value, name: &str, port: u16) {
+    let listeners = bootstrap["static_resources"]["listeners"].as_array_mut();
+    let named = listeners.into_iter().flatten().filter(|listener| listener["name"] == name);
+    for listener in named {
+        listener["address"] = socket(port);
+    }
+}
+
+/// Writes the file that Envoy reads updates from, if it reads one. It is replaced at once: Envoy looks for moves.
 ///
 /// # Errors
 /// When it cannot be written.
-pub(super) fn write_listener(sidecar: &Sidecar, folder: &Path, module: &Path) -> Result<()> {
-    let mut listener = http_listener(sidecar, module);
-    listener["@type"] = "type.googleapis.com/envoy.config.listener.v3.Listener".into();
-    let new = folder.join("new-listeners.json");
-    std::fs::write(&new, json!({ "resources": [listener] }).to_string())?;
-    Ok(std::fs::rename(new, folder.join(LISTENERS))?)
+pub(super) fn write_updates(sidecar: &Sidecar, folder: &Path) -> Result<()> {
+    let resource = match sidecar.updates {
+        Updates::None => return Ok(()),
+        Updates::Listener => {
+            let mut listener = http_listener(sidecar, folder);
+            listener["@type"] = "type.googleapis.com/envoy.config.listener.v3.Listener".into();
+            listener
+        }
+        Updates::Filter => json!({
+            "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+            "name": "opmeter",
+            "typed_config": opmeter(sidecar, "http", &sidecar.config),
+        }),
+    };
+    let new = folder.join("new-updates.json");
+    std::fs::write(&new, json!({ "resources": [resource] }).to_string())?;
+    Ok(std::fs::rename(new, folder.join(UPDATES))?)
 }
 
-fn http_listener(sidecar: &Sidecar, module: &Path) -> Value {
+/// The module as a filter.
+fn opmeter(sidecar: &Sidecar, layer: &str, config: &str) -> Value {
+    let mut filter = wasm_filter(layer, config, &sidecar.module);
+    for (name, value) in &sidecar.plugin {
+        filter["config"][name] = value.clone();
+    }
+    filter
+}
+
+fn http_listener(sidecar: &Sidecar, folder: &Path) -> Value {
     let stats = json!({
         "name": "grpc_stats",
         "typed_config": {
@@ -58,38 +88,44 @@ fn http_listener(sidecar: &Sidecar, module: &Path) -> Value {
             "emit_filter_state": true,
         },
     });
-    let opmeter = wasm_filter("http", &sidecar.config, module);
-    let mut filters = vec![json!({ "name": "opmeter", "typed_config": opmeter }), stats, router()];
+    let mut opmeter =
+        json!({ "name": "opmeter", "typed_config": opmeter(sidecar, "http", &sidecar.config) });
+    if sidecar.updates == Updates::Filter {
+        let source = json!({
+            "path_config_source": { "path": folder.join(UPDATES) },
+            "resource_api_version": "V3",
+        });
+        let kind = format!("{TYPES}.http.wasm.v3.Wasm");
+        let discovery = json!({ "config_source": source, "type_urls": [kind] });
+        opmeter = json!({ "name": "opmeter", "config_discovery": discovery });
+    }
+    let mut filters = vec![opmeter, stats, router()];
     if !sidecar.filter {
         filters.remove(0);
     }
     let filters = json!(filters);
-    let routes = json!([{
+    let mut routes = sidecar.routes.clone();
+    routes.push(json!({
         "name": "default",
         "match": { "prefix": "/" },
         "route": { "cluster": "http", "timeout": "0s" },
-    }]);
-    let listener = listener("entry", direction(sidecar.side), &routes, &filters);
-    accepting(sidecar, logging(sidecar, module, listener, |log| &log.http_options))
+    }));
+    let listener = listener("entry", direction(sidecar.side), &json!(routes), &filters);
+    accepting(sidecar, logging(sidecar, listener, |log| &log.http_options))
 }
 
 /// Gives a listener the access logger, if there is one.
-fn logging(
-    sidecar: &Sidecar,
-    module: &Path,
-    mut listener: Value,
-    options: impl Fn(&Log) -> &Value,
-) -> Value {
+fn logging(sidecar: &Sidecar, mut listener: Value, options: impl Fn(&Log) -> &Value) -> Value {
     if let Some(log) = &sidecar.log {
-        let mut logger = access_logger(&log.config, module);
+        let mut logger = access_logger(&log.config, &sidecar.module);
         logger["typed_config"]["config"]["vm_config"]["vm_id"] = log.vm_id.as_str().into();
         log_to(&mut listener, &logger, options(log));
     }
     listener
 }
 
-fn tcp_listener(sidecar: &Sidecar, module: &Path) -> Value {
-    let opmeter = wasm_filter("network", &sidecar.tcp_config, module);
+fn tcp_listener(sidecar: &Sidecar) -> Value {
+    let opmeter = opmeter(sidecar, "network", &sidecar.tcp_config);
     let proxy = json!({
         "@type": format!("{TYPES}.network.tcp_proxy.v3.TcpProxy"),
         "stat_prefix": TCP_LISTENER,
@@ -108,7 +144,7 @@ fn tcp_listener(sidecar: &Sidecar, module: &Path) -> Value {
         "address": socket(0),
         "filter_chains": [{ "filters": filters }],
     });
-    accepting(sidecar, logging(sidecar, module, listener, |log| &log.tcp_options))
+    accepting(sidecar, logging(sidecar, listener, |log| &log.tcp_options))
 }
 
 fn direction(side: Side) -> &'static str {
@@ -154,7 +190,7 @@ fn cluster(sidecar: &Sidecar, name: &str, upstream: u16) -> Value {
     if let Some(ends) = &sidecar.connects {
         cluster["transport_socket"] = ends.local.client(&ends.peer);
     }
-    if name == "http" {
+    if name != "tcp" {
         let options = json!({
             "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
             "use_downstream_protocol_config": { "http2_protocol_options": {} },

@@ -1,4 +1,4 @@
-//! A gRPC service with a call of each kind, on tonic. Its one message is written by hand, so no compiler is needed.
+//! A gRPC service with a call of each kind. Its one message is written by hand, so no compiler is needed.
 
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -63,6 +63,9 @@ type Replies = ReceiverStream<Result<Words, Status>>;
 
 impl Backend {
     /// Starts on a free port.
+    ///
+    /// # Panics
+    /// When no port is free.
     pub async fn start() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
@@ -84,6 +87,9 @@ impl Drop for Backend {
 }
 
 /// Answers one request.
+///
+/// # Errors
+/// Never.
 pub async fn serve(request: hyper::Request<Incoming>) -> Result<hyper::Response<Body>, Infallible> {
     let mut grpc = Grpc::new(ProstCodec::default());
     let path = request.uri().path().to_owned();

@@ -1,70 +1,18 @@
 //! gRPC calls of every kind through both sidecars, to a real backend.
 
-mod backend;
-
 use crate::labels::{Labels, peers, request, with, without_destination, without_source};
 use crate::real_envoy;
-use backend::{BOTH_STREAM, Backend, CLIENT_STREAM, SERVER_STREAM, UNARY, Words};
 use std::path::Path;
 use std::time::Duration;
 use support::envoy::Envoy;
+use support::grpc::{Backend, Client, Words};
 use support::mesh::{Pair, Sidecar};
 use support::scrape::Scrape;
 use tokio::sync::mpsc;
-use tonic::client::Grpc;
-use tonic::codegen::http::uri::PathAndQuery;
-use tonic::codegen::tokio_stream::{self, wrappers::ReceiverStream};
-use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Request, Status, Streaming};
-use tonic_prost::ProstCodec;
+use tonic::{Code, Request, Streaming};
 
 const REQUESTS: &str = "istio_request_messages_total";
 const RESPONSES: &str = "istio_response_messages_total";
-
-/// A client of the backend, at a sidecar's port.
-struct Client(Grpc<Channel>);
-
-impl Client {
-    async fn connect(proxy: &Envoy) -> Self {
-        let endpoint = format!("http://127.0.0.1:{}", proxy.traffic_port);
-        let channel = Endpoint::try_from(endpoint).unwrap().connect().await.unwrap();
-        Self(Grpc::new(channel))
-    }
-
-    async fn unary(&mut self, request: Request<Words>) -> Result<Words, Status> {
-        self.0.ready().await.unwrap();
-        let answer = self.0.unary(request, PathAndQuery::from_static(UNARY), codec()).await?;
-        Ok(answer.into_inner())
-    }
-
-    async fn client_stream(&mut self, words: Vec<Words>) -> Words {
-        self.0.ready().await.unwrap();
-        let path = PathAndQuery::from_static(CLIENT_STREAM);
-        let request = Request::new(tokio_stream::iter(words));
-        self.0.client_streaming(request, path, codec()).await.unwrap().into_inner()
-    }
-
-    async fn server_stream(&mut self, words: Words) -> Streaming<Words> {
-        self.0.ready().await.unwrap();
-        let path = PathAndQuery::from_static(SERVER_STREAM);
-        let answer = self.0.server_streaming(Request::new(words), path, codec()).await;
-        answer.unwrap().into_inner()
-    }
-
-    /// A stream both ways: what is sent into the channel goes to the server.
-    async fn talk(&mut self) -> (mpsc::Sender<Words>, Streaming<Words>) {
-        self.0.ready().await.unwrap();
-        let (sender, words) = mpsc::channel(1);
-        let path = PathAndQuery::from_static(BOTH_STREAM);
-        let request = Request::new(ReceiverStream::new(words));
-        let answers = self.0.streaming(request, path, codec()).await.unwrap().into_inner();
-        (sender, answers)
-    }
-}
-
-fn codec() -> ProstCodec<Words, Words> {
-    ProstCodec::default()
-}
 
 fn words() -> Words {
     Words { text: "how is it".to_owned(), ..Words::default() }
@@ -136,15 +84,15 @@ async fn calls_of_every_kind_count_their_messages() {
     let Some(envoy) = real_envoy() else { return };
     let backend = Backend::start().await;
     let pair = pair(&envoy, backend.port, "600s").await;
-    let mut client = Client::connect(&pair.client).await;
+    let mut client = Client::connect(pair.client.traffic_port).await.unwrap();
     assert_eq!(client.unary(Request::new(words())).await.unwrap(), words());
     expect_messages(&pair, 1, 1).await;
-    assert_eq!(client.client_stream(vec![words(); 3]).await.count, 3);
+    assert_eq!(client.client_stream(vec![words(); 3]).await.unwrap().count, 3);
     expect_messages(&pair, 4, 2).await;
-    let mut answers = client.server_stream(Words { count: 4, ..words() }).await;
+    let mut answers = client.server_stream(Words { count: 4, ..words() }).await.unwrap();
     assert_eq!(rest(&mut answers).await, (4, Code::Ok));
     expect_messages(&pair, 5, 6).await;
-    let (sender, mut answers) = client.talk().await;
+    let (sender, mut answers) = client.talk().await.unwrap();
     say(&sender, &mut answers, 3).await;
     drop(sender);
     assert_eq!(rest(&mut answers).await, (0, Code::Ok));
@@ -161,11 +109,12 @@ async fn a_status_is_told_wherever_it_comes_from() {
     let Some(envoy) = real_envoy() else { return };
     let backend = Backend::start().await;
     let pair = pair(&envoy, backend.port, "600s").await;
-    let mut client = Client::connect(&pair.client).await;
+    let mut client = Client::connect(pair.client.traffic_port).await.unwrap();
     let not_found = Request::new(Words { status: 5, ..words() });
     assert_eq!(client.unary(not_found).await.unwrap_err().code(), Code::NotFound);
     expect_call(&pair, "5", 1).await;
-    let mut answers = client.server_stream(Words { count: 2, status: 13, ..words() }).await;
+    let mut answers =
+        client.server_stream(Words { count: 2, status: 13, ..words() }).await.unwrap();
     assert_eq!(rest(&mut answers).await, (2, Code::Internal));
     expect_call(&pair, "13", 2).await;
     expect_messages(&pair, 2, 2).await;
@@ -180,7 +129,7 @@ async fn a_status_is_told_wherever_it_comes_from() {
 async fn a_proxy_answers_with_a_status_of_its_own() {
     let Some(envoy) = real_envoy() else { return };
     let pair = pair(&envoy, 1, "600s").await;
-    let mut client = Client::connect(&pair.client).await;
+    let mut client = Client::connect(pair.client.traffic_port).await.unwrap();
     let refused = client.unary(Request::new(words())).await;
     assert_eq!(refused.unwrap_err().code(), Code::Unavailable);
     for (proxy, reporter, flags) in
@@ -198,7 +147,7 @@ async fn a_call_past_its_deadline_has_no_status() {
     let Some(envoy) = real_envoy() else { return };
     let backend = Backend::start().await;
     let pair = pair(&envoy, backend.port, "600s").await;
-    let mut client = Client::connect(&pair.client).await;
+    let mut client = Client::connect(pair.client.traffic_port).await.unwrap();
     let mut slow = Request::new(Words { delay: 5000, ..words() });
     slow.set_timeout(Duration::from_millis(100));
     assert!(client.unary(slow).await.is_err());
@@ -217,8 +166,8 @@ async fn a_stream_is_told_while_it_lasts() {
     let Some(envoy) = real_envoy() else { return };
     let backend = Backend::start().await;
     let pair = pair(&envoy, backend.port, "0.1s").await;
-    let mut client = Client::connect(&pair.client).await;
-    let (sender, mut answers) = client.talk().await;
+    let mut client = Client::connect(pair.client.traffic_port).await.unwrap();
+    let (sender, mut answers) = client.talk().await.unwrap();
     say(&sender, &mut answers, 2).await;
     expect_messages(&pair, 2, 4).await;
     say(&sender, &mut answers, 3).await;
@@ -252,8 +201,8 @@ async fn a_stream_has_the_labels_of_a_call_that_was_short() {
     }
     let pair = Pair::start(&envoy, client, &server).await.unwrap();
     let host = format!("127.0.0.1:{}", pair.client.traffic_port);
-    let mut client = Client::connect(&pair.client).await;
-    let (sender, mut answers) = client.talk().await;
+    let mut client = Client::connect(pair.client.traffic_port).await.unwrap();
+    let (sender, mut answers) = client.talk().await.unwrap();
     say(&sender, &mut answers, 2).await;
     for (proxy, reporter) in reporters(&pair) {
         let service = [("destination_service", host.as_str()), ("destination_service_name", &host)];
@@ -277,8 +226,8 @@ async fn a_stream_to_no_known_service_is_told_at_its_end_only() {
     client.istio_metadata = serde_json::json!({});
     client.endpoint_workload = Some("ratings-v1;shop;;;".to_owned());
     let proxy = client.start(&envoy).await.unwrap();
-    let mut client = Client::connect(&proxy).await;
-    let (sender, mut answers) = client.talk().await;
+    let mut client = Client::connect(proxy.traffic_port).await.unwrap();
+    let (sender, mut answers) = client.talk().await.unwrap();
     say(&sender, &mut answers, 2).await;
     tokio::time::sleep(Duration::from_millis(350)).await;
     assert!(Scrape::of(&proxy).await.unwrap().all(REQUESTS).is_empty());
@@ -298,8 +247,8 @@ async fn a_stream_with_nobody_known_is_told_at_its_end_only() {
     let mut server = Sidecar::ratings(backend.port);
     server.config = r#"{"tcp_reporting_duration":"0.1s"}"#.to_owned();
     let proxy = server.start(&envoy).await.unwrap();
-    let mut client = Client::connect(&proxy).await;
-    let (sender, mut answers) = client.talk().await;
+    let mut client = Client::connect(proxy.traffic_port).await.unwrap();
+    let (sender, mut answers) = client.talk().await.unwrap();
     say(&sender, &mut answers, 2).await;
     tokio::time::sleep(Duration::from_millis(350)).await;
     assert!(Scrape::of(&proxy).await.unwrap().all(REQUESTS).is_empty());
