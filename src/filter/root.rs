@@ -2,17 +2,17 @@
 
 use crate::abi;
 use crate::host::Proxy;
-use crate::streams;
+use crate::{log, streams};
 use opmeter_core::{Configured, Recorder, record};
-use proxy_wasm::types::LogLevel;
 
 /// A plugin gets its configuration; whether it is accepted.
 pub fn on_configure(context: u32) -> bool {
-    follow_log_level();
     let text = match abi::plugin_configuration() {
         Ok(text) => text,
         Err(status) => {
-            log::error!("configuration refused: the proxy does not hand it over (status {status})");
+            log::error(format_args!(
+                "configuration refused: the proxy does not hand it over (status {status})"
+            ));
             return false;
         }
     };
@@ -21,7 +21,7 @@ pub fn on_configure(context: u32) -> bool {
         Err(problems) => {
             record::count_config_errors(problems.len(), &mut Proxy);
             for problem in &problems {
-                log::error!("configuration refused: {problem}");
+                log::error(format_args!("configuration refused: {problem}"));
             }
             false
         }
@@ -31,7 +31,7 @@ pub fn on_configure(context: u32) -> bool {
 fn accept(context: u32, Configured { plan, warnings }: Configured) -> bool {
     record::count_config_errors(warnings.len(), &mut Proxy);
     for warning in &warnings {
-        log::warn!("configuration: {warning}");
+        log::warn(format_args!("configuration: {warning}"));
     }
     let recorder = Recorder::new(plan, &mut Proxy, &mut Proxy);
     let interval = recorder.tick_period();
@@ -39,21 +39,9 @@ fn accept(context: u32, Configured { plan, warnings }: Configured) -> bool {
         return false;
     }
     if let Err(status) = abi::set_tick_period(interval) {
-        log::warn!("streams that last are reported at their end only (status {status})");
+        log::warn(format_args!(
+            "streams that last are reported at their end only (status {status})"
+        ));
     }
     true
-}
-
-/// Lines below the proxy's level would be formatted and handed over only to be dropped there.
-fn follow_log_level() {
-    let level = match abi::log_level() {
-        Ok(0) => LogLevel::Trace,
-        Ok(1) => LogLevel::Debug,
-        Ok(2) => LogLevel::Info,
-        Ok(3) => LogLevel::Warn,
-        Ok(4) => LogLevel::Error,
-        Ok(5..) => LogLevel::Critical,
-        Err(_) => LogLevel::Warn,
-    };
-    proxy_wasm::set_log_level(level);
 }

@@ -6,7 +6,7 @@ pub const KEPT: [(&str, &str); 15] = [
     ("memory", "the proxy reads and writes values there"),
     ("malloc", "the proxy allocates the values it returns"),
     ("proxy_on_memory_allocate", "the same allocator under its later name"),
-    ("_initialize", "sets up logging"),
+    ("_initialize", "what a proxy calls first"),
     ("proxy_abi_version_0_2_1", "tells the proxy which ABI to speak"),
     ("proxy_on_vm_start", "start of a VM, one per worker"),
     ("proxy_on_configure", "reads the plugin configuration"),
@@ -19,14 +19,6 @@ pub const KEPT: [(&str, &str); 15] = [
     ("proxy_on_done", "lets the proxy end a context"),
     ("proxy_on_delete", "frees a stream's context"),
 ];
-
-/// What the module's own callbacks are called before packing: `opmeter_on_log` takes the place of the SDK's `proxy_on_log`.
-pub const OWN_PREFIX: &str = "opmeter_on_";
-
-/// The ABI's name of one of the module's own callbacks.
-pub(crate) fn abi_name(own: &str) -> Option<String> {
-    own.strip_prefix(OWN_PREFIX).map(|callback| format!("proxy_on_{callback}"))
-}
 
 /// Groups of exports of which a module must have at least one.
 pub(crate) const REQUIRED: [&[&str]; 6] = [

@@ -1,14 +1,13 @@
 //! Packs the linked module for delivery.
 //!
-//! The proxy-wasm SDK exports every callback of the ABI, whether anybody handles it or not. [`pack`] puts the module's own
-//! callbacks in the place of the SDK's, takes away what is not in [`exports::KEPT`], then all code that only those exports reached, then sections no proxy reads. Half the module goes,
-//! and with it half the time Envoy's main thread needs to compile it.
+//! [`pack`] takes away exports that are not in [`exports::KEPT`], then all code that only those reached, then sections no
+//! proxy reads: Envoy's main thread compiles what is left.
 #![forbid(unsafe_code)]
 
 pub mod exports;
 
 use anyhow::{Context, Result, bail};
-use exports::{REQUIRED, abi_name, is_kept};
+use exports::{REQUIRED, is_kept};
 use walrus::{ExportId, Module, ModuleConfig};
 
 /// Packs a module. The same input always gives the same bytes.
@@ -22,7 +21,6 @@ pub fn pack(module: &[u8]) -> Result<Vec<u8>> {
         .parse(module)
         .context("not a WebAssembly module")?;
     check(&module)?;
-    put_own_callbacks(&mut module);
     drop_exports(&mut module);
     drop_custom_sections(&mut module);
     walrus::passes::gc::run(&mut module);
@@ -49,19 +47,6 @@ fn check(module: &Module) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Lets the module's own callbacks take the place of the SDK's.
-fn put_own_callbacks(module: &mut Module) {
-    let own: Vec<(ExportId, String)> =
-        module.exports.iter().filter_map(|e| Some((e.id(), abi_name(&e.name)?))).collect();
-    for (id, name) in own {
-        let replaced = module.exports.iter().find(|e| e.name == name).map(|e| e.id());
-        if let Some(replaced) = replaced {
-            module.exports.delete(replaced);
-        }
-        module.exports.get_mut(id).name = name;
-    }
 }
 
 fn drop_exports(module: &mut Module) {

@@ -38,15 +38,6 @@ fn only_handled_callbacks_stay() {
 }
 
 #[test]
-fn own_callbacks_take_the_place_of_the_sdks() {
-    let own = "(func (export \"opmeter_on_log\") (param i32) nop) (memory";
-    let plain = packed(MODULE).unwrap();
-    let replaced = packed(&MODULE.replacen("(memory", own, 1)).unwrap();
-    assert_eq!(export_names(&replaced).unwrap(), export_names(&plain).unwrap());
-    assert_ne!(replaced, plain);
-}
-
-#[test]
 fn what_only_a_dropped_export_reached_is_gone() {
     let module = Module::from_buffer(&packed(MODULE).unwrap()).unwrap();
     let imports: Vec<&str> = module.imports.iter().map(|import| import.name.as_str()).collect();

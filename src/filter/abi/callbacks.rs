@@ -1,7 +1,4 @@
 //! Calls from the host.
-//!
-//! The SDK exports the ABI's callbacks under their own names, so these have names of their own; `opmeter-pack` puts each
-//! in the place of the SDK's, whose dispatcher then is no part of the module.
 
 use crate::{root, streams};
 
@@ -12,8 +9,22 @@ const YES: u32 = 1;
 /// No parent: a root context.
 const NO_PARENT: u32 = 0;
 
+/// Tells the proxy which ABI to speak.
 #[unsafe(no_mangle)]
-extern "C" fn opmeter_on_context_create(context: u32, parent: u32) {
+extern "C" fn proxy_abi_version_0_2_1() {}
+
+/// What a proxy calls first, when most calls to it would still be refused.
+#[unsafe(no_mangle)]
+extern "C" fn _initialize() {}
+
+/// Memory for a value that the host returns, to be taken over as a boxed slice.
+#[cfg_attr(target_arch = "wasm32", unsafe(export_name = "malloc"))]
+extern "C" fn allocate(size: usize) -> *mut u8 {
+    Box::into_raw(Box::<[u8]>::new_uninit_slice(size)).cast()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_context_create(context: u32, parent: u32) {
     if parent == NO_PARENT {
         streams::add_root(context);
     } else {
@@ -22,50 +33,50 @@ extern "C" fn opmeter_on_context_create(context: u32, parent: u32) {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn opmeter_on_vm_start(_context: u32, _size: u32) -> u32 {
+extern "C" fn proxy_on_vm_start(_context: u32, _size: u32) -> u32 {
     YES
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn opmeter_on_configure(context: u32, _size: u32) -> u32 {
+extern "C" fn proxy_on_configure(context: u32, _size: u32) -> u32 {
     u32::from(root::on_configure(context))
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn opmeter_on_tick(context: u32) {
+extern "C" fn proxy_on_tick(context: u32) {
     streams::on_tick(context);
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn opmeter_on_request_headers(context: u32, _headers: u32, _end: u32) -> u32 {
+extern "C" fn proxy_on_request_headers(context: u32, _headers: u32, _end: u32) -> u32 {
     streams::on_request(context);
     CONTINUE
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn opmeter_on_response_headers(context: u32, _headers: u32, _end: u32) -> u32 {
+extern "C" fn proxy_on_response_headers(context: u32, _headers: u32, _end: u32) -> u32 {
     streams::on_response(context);
     CONTINUE
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn opmeter_on_new_connection(context: u32) -> u32 {
+extern "C" fn proxy_on_new_connection(context: u32) -> u32 {
     streams::on_connection(context);
     CONTINUE
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn opmeter_on_log(context: u32) {
+extern "C" fn proxy_on_log(context: u32) {
     streams::on_log(context);
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn opmeter_on_done(_context: u32) -> u32 {
+extern "C" fn proxy_on_done(_context: u32) -> u32 {
     streams::on_done();
     YES
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn opmeter_on_delete(context: u32) {
+extern "C" fn proxy_on_delete(context: u32) {
     streams::remove(context);
 }

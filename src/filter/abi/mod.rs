@@ -1,7 +1,7 @@
 //! The border to the host: calls to it here, calls from it in [`callbacks`]. The only unsafe code of the module.
 //!
-//! The SDK's own calls panic on a status they do not expect and on header bytes that are not UTF-8, and a panic takes the
-//! worker's VM down for every later request. Here a status is a plain number and a value is bytes.
+//! A status is a plain number and a value is bytes: a panic on one that is not expected would take the worker's VM down for
+//! every later request.
 #![allow(unsafe_code)]
 
 mod callbacks;
@@ -50,6 +50,7 @@ const PLUGIN_CONFIGURATION: u32 = 7;
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
     fn proxy_get_log_level(level: *mut u32) -> Status;
+    fn proxy_log(level: u32, line: *const u8, line_size: usize) -> Status;
     fn proxy_get_buffer_bytes(
         buffer: u32,
         start: usize,
@@ -118,6 +119,12 @@ pub fn log_level() -> Result<u32, Status> {
     let mut level = 0;
     // SAFETY: the host writes one u32.
     check(unsafe { proxy_get_log_level(&mut level) }).map(|()| level)
+}
+
+/// Writes a line to the host's log.
+pub fn log(level: u32, line: &str) -> Result<(), Status> {
+    // SAFETY: `line` outlives the call.
+    check(unsafe { proxy_log(level, line.as_ptr(), line.len()) })
 }
 
 /// The plugin configuration; empty when there is none.
