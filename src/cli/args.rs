@@ -14,6 +14,7 @@ use crate::explain::ExplainArgs;
 use crate::generate::{CompletionsArgs, ManArgs};
 use crate::lint::LintArgs;
 use crate::openapi::OpenapiArgs;
+use crate::package::PackageArgs;
 use crate::render::RenderArgs;
 use crate::schema::SchemaArgs;
 use crate::top::{ScrapeArgs, TopArgs};
@@ -46,6 +47,9 @@ pub enum Command {
     /// Make manifests and bootstraps from one small file; or tell what Telemetry resources come to
     #[command(after_help = examples::RENDER)]
     Render(RenderArgs),
+    /// Make an image that Istio pulls out of the module, without Docker
+    #[command(after_help = examples::PACKAGE)]
+    Package(PackageArgs),
     /// Turn API descriptions into operations: OpenAPI documents, protobuf descriptor sets
     #[command(after_help = examples::OPENAPI)]
     Openapi(OpenapiArgs),

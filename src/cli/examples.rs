@@ -111,3 +111,14 @@ Examples:
   opmeter explain envoy/server-sidecar.yaml POST /items --status 503 -H 'host: ratings'
   opmeter explain opmeter.json GET / --side outbound --peer workload=reviews-v1,app=reviews
   opmeter explain opmeter.json GET /items --format json | jq -r '.series[].prometheus'";
+
+/// `package`.
+pub const PACKAGE: &str = "\
+Examples:
+  opmeter package
+  opmeter package --as artifact --tag 0.1.0-artifact dist/opmeter.wasm
+  opmeter package --format json | jq -r .manifest.digest
+
+The folder is an OCI image layout, the same bytes for the same module. To push it:
+  skopeo copy oci:dist/image:0.1.0 docker://REGISTRY/opmeter:0.1.0
+A WasmPlugin then has `url: oci://REGISTRY/opmeter:0.1.0`, and as `sha256` the manifest's digest without `sha256:`.";

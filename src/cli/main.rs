@@ -18,6 +18,7 @@ mod guard;
 mod lint;
 mod offline;
 mod openapi;
+mod package;
 mod render;
 mod run;
 mod schema;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Command::Budget(args) => budget::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Render(args) => render::run(&args),
+        Command::Package(args) => package::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Scrape(args) => top::scrape(&args),
         Command::Top(args) => top::top(&args),

@@ -223,12 +223,16 @@ impl Case {
     /// Label names that the case's configuration adds.
     pub fn dimensions(&self) -> Vec<String> {
         let config: serde_json::Value = serde_json::from_str(&self.config).unwrap_or_default();
-        let entries = config["metrics"].as_array().cloned().unwrap_or_default();
-        entries
-            .iter()
-            .filter_map(|entry| entry["dimensions"].as_object())
-            .flat_map(|dimensions| dimensions.keys().cloned())
-            .collect()
+        let list = |value: &serde_json::Value| value.as_array().cloned().unwrap_or_default();
+        let names = |value: &serde_json::Value| {
+            let fields = value.as_object().into_iter().flatten();
+            fields.map(|(name, _)| name.clone()).collect::<Vec<_>>()
+        };
+        let own = list(&config["metrics"]);
+        let telemetry = list(&config["telemetry"]["metrics"]);
+        let overrides = telemetry.iter().flat_map(|entry| list(&entry["overrides"]));
+        let tags = overrides.flat_map(|change| names(&change["tagOverrides"]));
+        own.iter().flat_map(|entry| names(&entry["dimensions"])).chain(tags).collect()
     }
 }
 

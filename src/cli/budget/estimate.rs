@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use opmeter_core::Plan;
-use opmeter_core::config::Config;
+use opmeter_core::config::{Config, Dimension};
 use opmeter_core::metric::standard::{HTTP_LABELS, Occasion};
 use opmeter_core::plan::Family;
 use opmeter_core::port::MetricKind;
@@ -34,11 +34,14 @@ const SAMPLE_BYTES: f64 = 1.5;
 pub struct Shape {
     families: Vec<FamilyShape>,
     unbounded: Vec<String>,
+    /// `limits.max_series`.
+    max_series: u64,
 }
 
 #[derive(Clone, Debug)]
 struct FamilyShape {
     name: String,
+    group: usize,
     kind: MetricKind,
     /// Whether response codes multiply.
     by_code: bool,
@@ -63,9 +66,11 @@ pub struct Estimate {
     pub metrics: Vec<MetricEstimate>,
     /// Labels whose number of values is a guess.
     pub guessed: Vec<String>,
-    /// Label sets of one proxy over all metrics: what the module keeps.
+    /// Label sets that one proxy could have, each counted once for all metrics with the same labels.
     pub label_sets: u64,
-    /// Series that Prometheus sees of one proxy.
+    /// How many of them it may have: `limits.max_series`.
+    pub max_series: u64,
+    /// Series that Prometheus sees of one proxy, within that limit.
     pub series: u64,
     /// Bytes of Envoy's heap for them, with one worker.
     pub proxy_bytes: u64,
@@ -113,13 +118,15 @@ impl Shape {
             .families()
             .map(|family| FamilyShape {
                 name: family.name.to_owned(),
+                group: family.group,
                 kind: family.kind,
                 by_code: family.occasion == Occasion::Request
                     && family.labels.contains(&"response_code"),
                 custom: custom(&family, config, given, &mut unbounded),
             })
             .collect();
-        Self { families, unbounded }
+        let max_series = u64::try_from(config.limits.max_series).unwrap_or(u64::MAX);
+        Self { families, unbounded, max_series }
     }
 }
 
@@ -132,12 +139,13 @@ fn custom(
     let mut by_source: BTreeMap<String, u64> = BTreeMap::new();
     for label in &family.labels {
         let entries = config.metrics.iter().rev();
-        let text = entries.flat_map(|entry| &entry.dimensions).find(|(name, _)| name == label);
+        let text =
+            entries.flat_map(|entry| &entry.dimensions).find(|dimension| dimension.label == *label);
         let given = given.iter().find(|(name, _)| name == label).map(|(_, values)| *values);
         let standard = HTTP_LABELS.iter().any(|standard| standard.name() == *label);
         let (source, values) = match (given, text) {
             (Some(values), _) => ((*label).to_owned(), values),
-            (None, Some((_, text))) => {
+            (None, Some(Dimension { value: text, .. })) => {
                 let values = of_dimension(text, config);
                 if values.most.is_none() && !unbounded.iter().any(|known| known == label) {
                     unbounded.push((*label).to_owned());
@@ -171,25 +179,35 @@ impl Scale {
             interval: args.interval,
         }
     }
+
+    fn label_sets(&self, family: &FamilyShape) -> u64 {
+        let codes = if family.by_code { self.codes } else { 1 };
+        self.peers.saturating_mul(codes).saturating_mul(family.custom)
+    }
+
+    /// Series of one label set.
+    fn series_each(&self, kind: MetricKind) -> u64 {
+        match kind {
+            MetricKind::Counter | MetricKind::Gauge => 1,
+            // One per finite bound, one for +Inf, _sum and _count.
+            MetricKind::Histogram => self.bounds + 3,
+        }
+    }
 }
 
 /// The cost when every operation is called by every peer with every code.
 pub fn estimate(shape: &Shape, scale: &Scale) -> Estimate {
     let metrics: Vec<MetricEstimate> =
         shape.families.iter().map(|family| of_family(family, scale)).collect();
-    let sum = |of: fn(&MetricEstimate) -> u64| {
-        metrics.iter().fold(0u64, |all, metric| all.saturating_add(of(metric)))
-    };
-    let (label_sets, series) = (sum(|m| m.label_sets), sum(|m| m.series));
-    let proxy_bytes = sum(|metric| {
-        let each = if metric.kind == "histogram" { HISTOGRAM_BYTES } else { COUNTER_BYTES };
-        metric.label_sets.saturating_mul(each)
-    });
+    let groups = groups(shape, scale);
+    let label_sets = groups.iter().fold(0u64, |all, group| all.saturating_add(group.label_sets));
+    let (series, proxy_bytes) = within(shape.max_series, groups);
     let all = series.saturating_mul(scale.proxies);
     let per_day = all as f64 * SAMPLE_BYTES * 86_400.0 / scale.interval as f64;
     Estimate {
         guessed: shape.unbounded.clone(),
         label_sets,
+        max_series: shape.max_series,
         series,
         proxy_bytes,
         scrape_bytes: series.saturating_mul(LINE_BYTES),
@@ -204,21 +222,52 @@ pub fn estimate(shape: &Shape, scale: &Scale) -> Estimate {
     }
 }
 
-fn of_family(family: &FamilyShape, scale: &Scale) -> MetricEstimate {
-    let codes = if family.by_code { scale.codes } else { 1 };
-    let label_sets = scale.peers.saturating_mul(codes).saturating_mul(family.custom);
-    let (kind, each) = match family.kind {
-        MetricKind::Counter => ("counter", 1),
-        MetricKind::Gauge => ("gauge", 1),
-        // One per finite bound, one for +Inf, _sum and _count.
-        MetricKind::Histogram => ("histogram", scale.bounds + 3),
-    };
-    MetricEstimate {
-        name: family.name.clone(),
-        kind,
-        label_sets,
-        series: label_sets.saturating_mul(each),
+/// Metrics that share their label sets.
+#[derive(Clone, Copy, Default)]
+struct Group {
+    label_sets: u64,
+    /// Series of one label set.
+    series: u64,
+    /// Bytes of one label set.
+    bytes: u64,
+}
+
+fn groups(shape: &Shape, scale: &Scale) -> Vec<Group> {
+    let mut groups = BTreeMap::<usize, Group>::new();
+    for family in &shape.families {
+        let group = groups.entry(family.group).or_default();
+        group.label_sets = scale.label_sets(family);
+        group.series += scale.series_each(family.kind);
+        group.bytes += match family.kind {
+            MetricKind::Histogram => HISTOGRAM_BYTES,
+            MetricKind::Counter | MetricKind::Gauge => COUNTER_BYTES,
+        };
     }
+    groups.into_values().collect()
+}
+
+/// The most series and bytes that so many label sets can come to: those that cost the most may be there first.
+fn within(max_series: u64, mut groups: Vec<Group>) -> (u64, u64) {
+    groups.sort_by_key(|group| std::cmp::Reverse(group.bytes));
+    let (mut room, mut series, mut bytes) = (max_series, 0u64, 0u64);
+    for group in groups {
+        let sets = group.label_sets.min(room);
+        room -= sets;
+        series = series.saturating_add(sets.saturating_mul(group.series));
+        bytes = bytes.saturating_add(sets.saturating_mul(group.bytes));
+    }
+    (series, bytes)
+}
+
+fn of_family(family: &FamilyShape, scale: &Scale) -> MetricEstimate {
+    let label_sets = scale.label_sets(family);
+    let kind = match family.kind {
+        MetricKind::Counter => "counter",
+        MetricKind::Gauge => "gauge",
+        MetricKind::Histogram => "histogram",
+    };
+    let series = label_sets.saturating_mul(scale.series_each(family.kind));
+    MetricEstimate { name: family.name.clone(), kind, label_sets, series }
 }
 
 #[cfg(test)]
@@ -242,11 +291,26 @@ mod tests {
         assert_eq!(of("istio_requests_total").series, 24);
         assert_eq!(of("istio_request_bytes").series, 24 * 22);
         assert_eq!(of("istio_request_messages_total").series, 12);
-        // One counter and three histograms of requests, two of messages, four of connections.
+        // One label set for all metrics of requests, one for those of messages, one for those of connections.
         // Connections have no operations, so only peers count.
-        assert_eq!(result.label_sets, 4 * 24 + 2 * 12 + 4 * 4);
+        assert_eq!(result.label_sets, 24 + 12 + 4);
         assert_eq!(result.series, 24 + 3 * 24 * 22 + 2 * 12 + 4 * 4);
         assert_eq!(result.prometheus.series, result.series * 10);
+    }
+
+    #[test]
+    fn no_more_than_the_limit_is_there() {
+        let text = br#"{"limits": {"max_series": 30},
+            "attributes": [{"output_attribute": "op", "operations": [{"path": "/a"}, {"path": "/b"}]}],
+            "metrics": [{"dimensions": {"request_operation": "op"}}]}"#;
+        let (config, _) = config::parse(text).unwrap();
+        let plan = configure(text, &mut Offline::default()).unwrap().plan;
+        let scale = Scale { peers: 4, codes: 2, bounds: ISTIO_BOUNDS, proxies: 10, interval: 15 };
+        let result = estimate(&Shape::new(&config, &plan, &[]), &scale);
+        // All of requests, which cost the most, then of connections, then two of messages.
+        assert_eq!((result.label_sets, result.max_series), (24 + 12 + 4, 30));
+        assert_eq!(result.series, 24 * (1 + 3 * 22) + 4 * 4 + 2 * 2);
+        assert_eq!(result.proxy_bytes, 24 * (700 + 3 * 3_900) + 4 * 4 * 700 + 2 * 2 * 700);
     }
 
     #[test]

@@ -53,6 +53,13 @@ fn text(estimate: &Estimate) -> String {
         table::bytes(prometheus.memory_bytes),
         table::bytes(prometheus.disk_bytes_per_day),
     );
+    if estimate.label_sets > estimate.max_series {
+        text += &format!(
+            "\nlimits.max_series is {} and {} label sets are possible: later ones are folded, every total stays exact",
+            table::count(estimate.max_series),
+            table::count(estimate.label_sets),
+        );
+    }
     for label in &estimate.guessed {
         text += &format!(
             "\nNothing bounds the label {label}: {GUESS} values are a guess, --values {label}=N says better"

@@ -1,6 +1,6 @@
 //! Where the value of a label comes from.
 
-use opmeter_core::config::Config;
+use opmeter_core::config::{Config, When};
 use opmeter_core::metric::standard::HTTP_LABELS;
 
 use super::Side;
@@ -9,15 +9,17 @@ use super::attribute::class;
 /// The source of a label, for a person.
 pub fn source(label: &str, metric: &str, config: &Config, side: Side) -> String {
     let short = metric.split_once('_').map_or(metric, |(_, name)| name);
-    let mut entries = config.metrics.iter().enumerate().rev();
-    let found = entries.find_map(|(i, entry)| {
-        let applies = entry.name.is_empty() || entry.name == short;
-        let text = entry.dimensions.iter().find(|(name, _)| name == label).map(|(_, text)| text);
-        text.filter(|_| applies).map(|text| (i, text))
+    let other = if side == Side::Inbound { When::Client } else { When::Server };
+    let mut entries = config.metrics.iter().rev();
+    let found = entries.find_map(|entry| {
+        let applies = entry.target.concerns(short) && entry.when != other;
+        let dimension = entry.dimensions.iter().find(|dimension| dimension.label == label);
+        dimension.filter(|_| applies)
     });
-    if let Some((i, text)) = found {
-        let class = class(&format!("metrics[{i}].dimensions.{label}"), config);
-        return format!("metrics[{i}].dimensions: {text} ({class})");
+    if let Some(dimension) = found {
+        let class = class(&dimension.path, config);
+        let path = dimension.path.strip_suffix(&format!(".{label}")).unwrap_or(&dimension.path);
+        return format!("{path}: {} ({class})", dimension.value);
     }
     if HTTP_LABELS.iter().any(|standard| standard.name() == label) {
         return standard(label, side).to_owned();

@@ -88,7 +88,7 @@ fn span(plugin: &Plugin, problem: &Diagnostic) -> Range<usize> {
         let at = text.place(at);
         return at..at + 1;
     }
-    let about_key = ["unknown field", "also given as", "not supported yet", "not a label name"];
+    let about_key = ["unknown field", "also given as", "not a label name"];
     match about_key.iter().any(|start| message.starts_with(start)) {
         true => place.key_span(),
         false => place.value_span(),

@@ -1,5 +1,6 @@
 //! Where label values come from, and how many there can be.
 
+use opmeter_core::config::Dimension;
 use opmeter_core::metric::standard::Occasion;
 
 use super::Scene;
@@ -39,9 +40,8 @@ const BOUNDED_HEADERS: &[&str] = &[":method", ":scheme", "grpc-encoding"];
 /// Dimensions of a plugin configuration, and the Host header as a label.
 pub fn check(plugin: &Plugin, accepted: &Accepted, scene: &Scene, findings: &mut Vec<Finding>) {
     let own: Vec<&str> = accepted.config.attributes.iter().map(|a| a.name.as_str()).collect();
-    for (i, entry) in accepted.config.metrics.iter().enumerate() {
-        for (label, text) in &entry.dimensions {
-            let path = format!("metrics[{i}].dimensions.{label}");
+    for entry in &accepted.config.metrics {
+        for Dimension { path, label, value: text } in &entry.dimensions {
             let problems = problems(label, text, &own, scene.version.reads_filter_state());
             for problem in problems {
                 let finding =

@@ -1,6 +1,6 @@
 //! Rules and entries that can never have an effect.
 
-use opmeter_core::config::{Attribute, Override};
+use opmeter_core::config::{Attribute, Dimension, Override, Target, When};
 use opmeter_core::metric::standard;
 
 use super::configuration::Accepted;
@@ -25,14 +25,13 @@ pub fn check(plugin: &Plugin, accepted: &Accepted, findings: &mut Vec<Finding>) 
     let entries = &accepted.config.metrics;
     for (i, entry) in entries.iter().enumerate() {
         let later = &entries[i + 1..];
-        for (label, _) in &entry.dimensions {
+        for Dimension { path, label, .. } in &entry.dimensions {
             let overrides = |other: &&Override| overrides(other, entry, label);
             if let Some(other) = later.iter().position(|other| overrides(&other)) {
-                let by = format!("metrics[{}]", i + 1 + other);
-                let path = format!("metrics[{i}].dimensions.{label}");
+                let by = &later[other].path;
                 let message = format!("label \"{label}\" gets its value from {by} instead");
                 findings.push(
-                    told(plugin, Rule::Overridden, path, message)
+                    told(plugin, Rule::Overridden, path.clone(), message)
                         .fix("keep one of the two, or give them a `match`"),
                 );
             }
@@ -42,9 +41,12 @@ pub fn check(plugin: &Plugin, accepted: &Accepted, findings: &mut Vec<Finding>) 
 }
 
 fn overrides(later: &Override, entry: &Override, label: &str) -> bool {
-    let same = later.name.is_empty() || later.name == entry.name;
-    let sets = later.dimensions.iter().any(|(name, _)| name == label);
-    same && later.condition.is_empty()
+    let same = match &entry.target {
+        Target::Named(name) => later.target.concerns(name),
+        target => later.target == Target::All || later.target == *target,
+    };
+    let sets = later.dimensions.iter().any(|dimension| dimension.label == label);
+    same && (later.when == When::Always || later.when == entry.when)
         && !later.drop
         && (sets || later.tags_to_remove.iter().any(|tag| tag == label))
 }
@@ -101,14 +103,18 @@ fn missing_labels(plugin: &Plugin, i: usize, entries: &[Override], findings: &mu
     let entry = &entries[i];
     let standard: Vec<&str> = standard::HTTP_LABELS.iter().map(|label| label.name()).collect();
     for (j, label) in entry.tags_to_remove.iter().enumerate() {
-        let set = entries[..i].iter().any(|e| e.dimensions.iter().any(|(name, _)| name == label));
+        let mut earlier = entries[..i].iter().flat_map(|entry| &entry.dimensions);
+        let set = earlier.any(|dimension| dimension.label == *label);
         if set || standard.contains(&label.as_str()) || FORMER.contains(&label.as_str()) {
             continue;
         }
         let hint = opmeter_core::diag::nearest(label, standard.iter().copied());
         let message = format!("there is no label \"{label}\" to remove");
         let fix = hint.map_or("take it out".to_owned(), |hint| format!("write \"{hint}\""));
-        let path = format!("metrics[{i}].tags_to_remove[{j}]");
+        let path = match entry.path.starts_with("telemetry") {
+            true => format!("{}.tagOverrides.{label}", entry.path),
+            false => format!("{}.tags_to_remove[{j}]", entry.path),
+        };
         let why = "names of labels that are not there are passed over in silence";
         findings.push(told(plugin, Rule::Ignored, path, message).why(why).fix(fix));
     }

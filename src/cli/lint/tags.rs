@@ -165,10 +165,9 @@ fn missing(
 
 /// Where a label is set in the configuration.
 fn place(plugin: &Plugin, accepted: &Accepted, label: &str) -> Option<std::ops::Range<usize>> {
-    let metrics = accepted.config.metrics.iter();
-    let i =
-        metrics.enumerate().find(|(_, e)| e.dimensions.iter().any(|(name, _)| name == label))?.0;
-    Some(plugin.node.as_ref()?.find(&format!("metrics[{i}].dimensions.{label}")).key_span())
+    let mut dimensions = accepted.config.metrics.iter().flat_map(|entry| &entry.dimensions);
+    let dimension = dimensions.find(|dimension| dimension.label == label)?;
+    Some(plugin.node.as_ref()?.find(&dimension.path).key_span())
 }
 
 fn fix(plugin: &Plugin, labels: &[&str], config: &Config) -> String {

@@ -17,6 +17,8 @@ pub struct Configuration {
     definitions: Option<Vec<Definition>>,
     /// Changes to metrics and their labels, applied in order; the last one wins.
     metrics: Option<Vec<Override>>,
+    /// What Telemetry resources say of metrics, merged as Istio does; applied before `metrics`.
+    telemetry: Option<Telemetry>,
     /// Exchange of workload metadata by HTTP headers, as Istio's sidecars do. Absent: headers are left alone.
     metadata_exchange: Option<MetadataExchange>,
     /// `true`: the Host header is never taken for the destination service. Set it wherever anybody can send requests.
@@ -145,6 +147,76 @@ struct Override {
     r#match: Option<String>,
 }
 
+/// Telemetry resources.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "a schema is made of it, no value")]
+struct Telemetry {
+    /// `spec.metrics` of the resources, those of the root namespace first.
+    metrics: Option<Vec<TelemetryMetrics>>,
+    /// The provider whose overrides count here, `prometheus`.
+    provider: Option<String>,
+}
+
+/// An entry of `spec.metrics`.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields, rename_all = "camelCase")]
+#[expect(dead_code, reason = "a schema is made of it, no value")]
+struct TelemetryMetrics {
+    /// Whom it concerns; absent: those of the entry before.
+    providers: Option<Vec<ProviderRef>>,
+    /// Applied in order; the last one wins, however general it is.
+    overrides: Option<Vec<MetricsOverride>>,
+    /// How often gRPC messages and TCP connections that last are reported.
+    reporting_interval: Option<Duration>,
+}
+
+/// A provider of the mesh configuration.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "a schema is made of it, no value")]
+struct ProviderRef {
+    /// Its name.
+    name: Option<String>,
+}
+
+/// A change to one standard metric or to all of them.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields, rename_all = "camelCase")]
+#[expect(dead_code, reason = "a schema is made of it, no value")]
+struct MetricsOverride {
+    /// Absent: all standard metrics, on both sides.
+    r#match: Option<MetricSelector>,
+    /// `true`: do not record; with all metrics, until any later override.
+    disabled: Option<Flag>,
+    /// Labels to set and to take away.
+    tag_overrides: Option<BTreeMap<String, TagOverride>>,
+}
+
+/// Metrics and the side they are recorded on.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields, rename_all = "camelCase")]
+#[expect(dead_code, reason = "a schema is made of it, no value")]
+struct MetricSelector {
+    /// A standard metric.
+    metric: Option<IstioMetric>,
+    /// A metric by its name without the prefix, custom ones as well.
+    custom_metric: Option<String>,
+    /// `CLIENT`: reported by the source; `SERVER`: at the destination, and by waypoints.
+    mode: Option<WorkloadMode>,
+}
+
+/// A change to a label.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "a schema is made of it, no value")]
+struct TagOverride {
+    /// `UPSERT`, the default, or `REMOVE`.
+    operation: Option<TagOperation>,
+    /// CEL expression of the value; none with `REMOVE`.
+    value: Option<String>,
+}
+
 /// Exchange of workload metadata.
 #[derive(Debug, JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -195,29 +267,64 @@ enum Reporter {
     SERVER_GATEWAY,
 }
 
+/// Standard metrics.
+#[derive(Debug, JsonSchema)]
+#[expect(non_camel_case_types, dead_code, reason = "the words of the format")]
+enum IstioMetric {
+    ALL_METRICS,
+    REQUEST_COUNT,
+    REQUEST_DURATION,
+    REQUEST_SIZE,
+    RESPONSE_SIZE,
+    TCP_OPENED_CONNECTIONS,
+    TCP_CLOSED_CONNECTIONS,
+    TCP_SENT_BYTES,
+    TCP_RECEIVED_BYTES,
+    GRPC_REQUEST_MESSAGES,
+    GRPC_RESPONSE_MESSAGES,
+}
+
+/// Sides.
+#[derive(Debug, JsonSchema)]
+#[expect(
+    non_camel_case_types,
+    clippy::upper_case_acronyms,
+    dead_code,
+    reason = "the words of the format"
+)]
+enum WorkloadMode {
+    CLIENT_AND_SERVER,
+    CLIENT,
+    SERVER,
+}
+
+/// What becomes of a label.
+#[derive(Debug, JsonSchema)]
+#[expect(clippy::upper_case_acronyms, dead_code, reason = "the words of the format")]
+enum TagOperation {
+    UPSERT,
+    REMOVE,
+}
+
 /// Seconds such as `5s` or `0.5s`.
 #[derive(Debug, JsonSchema)]
 #[expect(dead_code, reason = "a schema is made of it, no value")]
 struct Duration(#[schemars(regex(pattern = r"^[0-9]{1,12}(\.[0-9]{1,9})?s$"))] String);
 
-/// A whole number, as a number or as text.
+// A whole number, as a number or as text. No description: an editor would show it instead of the field's own.
 #[derive(Debug, JsonSchema)]
 #[schemars(untagged)]
 #[expect(dead_code, reason = "a schema is made of it, no value")]
 enum Unsigned {
-    /// As a number.
     Number(u64),
-    /// As text.
     Text(#[schemars(regex(pattern = r"^[0-9]+$"))] String),
 }
 
-/// `true` or `false`, also as text.
+// `true` or `false`, also as text.
 #[derive(Debug, JsonSchema)]
 #[schemars(untagged)]
 #[expect(dead_code, reason = "a schema is made of it, no value")]
 enum Flag {
-    /// As it is.
     Flag(bool),
-    /// As text.
     Text(#[schemars(regex(pattern = r"^(true|false)$"))] String),
 }

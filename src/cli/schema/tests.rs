@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use opmeter_core::config;
 use serde_json::{Value, json};
 
-use super::{Kind, schema};
+use super::{Kind, for_editors, schema};
 
 /// Every object of the configuration: its definition in the schema, and a configuration with a stray field in it.
 const OBJECTS: &[(&str, &str)] = &[
@@ -15,6 +15,15 @@ const OBJECTS: &[(&str, &str)] = &[
     ("Operation", r#"{"attributes": [{"operations": [{"?": 1}]}]}"#),
     ("Definition", r#"{"definitions": [{"?": 1}]}"#),
     ("Override", r#"{"metrics": [{"?": 1}]}"#),
+    ("Telemetry", r#"{"telemetry": {"?": 1}}"#),
+    ("TelemetryMetrics", r#"{"telemetry": {"metrics": [{"?": 1}]}}"#),
+    ("ProviderRef", r#"{"telemetry": {"metrics": [{"providers": [{"?": 1}]}]}}"#),
+    ("MetricsOverride", r#"{"telemetry": {"metrics": [{"overrides": [{"?": 1}]}]}}"#),
+    ("MetricSelector", r#"{"telemetry": {"metrics": [{"overrides": [{"match": {"?": 1}}]}]}}"#),
+    (
+        "TagOverride",
+        r#"{"telemetry": {"metrics": [{"overrides": [{"tagOverrides": {"a": {"?": 1}}}]}]}}"#,
+    ),
     ("MetadataExchange", r#"{"metadata_exchange": {"?": 1}}"#),
     ("Limits", r#"{"limits": {"?": 1}}"#),
     ("Prewarm", r#"{"prewarm": {"?": 1}}"#),
@@ -58,7 +67,7 @@ fn every_field_is_described() {
 
 #[track_caller]
 fn both(value: &Value, expected: bool) {
-    let schema = schema(Kind::Configuration).to_value();
+    let schema = for_editors(Kind::Configuration).to_value();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let by_core = config::parse(value.to_string().as_bytes()).is_ok();
     assert_eq!(by_core, expected, "the module on {value}");
@@ -79,6 +88,11 @@ fn both_take_the_same_values() {
         json!({"reporter": "SERVER_GATEWAY", "strict": true, "standard_metrics": false, "debug": "false"}),
         json!({"tcp_reporting_duration": "0.5s", "max_peer_cache_size": "20", "rotation_interval": "0s"}),
         json!({"stat_prefix": "mesh", "field_separator": "|", "value_separator": "=="}),
+        json!({"standardMetrics": true, "metrics": [{"tagsToRemove": ["a"]}], "metadataExchange": {"maxPeers": 1},
+            "attributes": [{"outputAttribute": "op"}]}),
+        json!({"telemetry": {"provider": "prometheus", "metrics": [{"providers": [{"name": "prometheus"}],
+            "reportingInterval": "10s", "overrides": [{"match": {"metric": "REQUEST_COUNT", "mode": "CLIENT"},
+            "disabled": false, "tagOverrides": {"a": {"value": "'b'"}, "c": {"operation": "REMOVE"}}}]}]}}),
     ] {
         both(&value, true);
     }
@@ -101,6 +115,11 @@ fn both_refuse_the_same_values() {
         json!({"tcp_reporting_duration": "5m"}),
         json!({"metadata_exchange": true}),
         json!({"strict": "yes"}),
+        json!({"metrics": [{"tagsToRemove": "a"}]}),
+        json!({"telemetry": {"metrics": [{"reporting_interval": "10s"}]}}),
+        json!({"telemetry": {"metrics": [{"overrides": [{"match": {"metric": "requests_total"}}]}]}}),
+        json!({"telemetry": {"metrics": [{"overrides": [{"match": {"mode": "BOTH"}}]}]}}),
+        json!({"telemetry": {"metrics": [{"overrides": [{"tagOverrides": {"a": "b"}}]}]}}),
     ] {
         both(&value, false);
     }

@@ -46,6 +46,29 @@ fn every_kind_of_rule_is_named() {
 }
 
 #[test]
+fn a_telemetry_resource_is_explained_for_each_side() {
+    let of = |side: &str| {
+        let args = ["explain", "telemetry.yaml", "GET", "/items/7", "--format", "json"];
+        let output = opmeter(&folder(), &[&args[..], &["--side", side]].concat());
+        assert_eq!((output.code, output.stderr.as_str()), (0, ""));
+        output.stdout
+    };
+    for (side, value, place) in [
+        ("inbound", "get_item", "telemetry.metrics[0].overrides[0].tagOverrides.request_operation"),
+        (
+            "outbound",
+            "outbound",
+            "telemetry.metrics[0].overrides[1].tagOverrides.request_operation",
+        ),
+    ] {
+        let told = of(side);
+        assert!(told.contains(&format!("request_operation=\\\"{value}\\\"")), "{told}");
+        assert!(told.contains(place), "{told}");
+        assert!(!told.contains("istio_request_bytes"), "{told}");
+    }
+}
+
+#[test]
 fn a_refused_configuration_cannot_be_explained() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lint/configuration");
     let output = opmeter(&folder, &["explain", "refused.yaml", "GET", "/"]);

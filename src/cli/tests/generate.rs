@@ -12,6 +12,7 @@ const COMMANDS: &[&str] = &[
     "render",
     "openapi",
     "budget",
+    "package",
     "schema",
     "scrape",
     "top",

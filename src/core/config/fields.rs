@@ -7,8 +7,6 @@ use crate::json::{Json as Value, Number, Object};
 pub(super) struct Schema {
     /// Field names as documented (snake case), sorted.
     pub allowed: &'static [&'static str],
-    /// Fields of the contract that this version does not serve yet, sorted.
-    pub not_yet: &'static [&'static str],
 }
 
 /// One JSON object under reading. Wrong values are reported and read as absent.
@@ -42,7 +40,12 @@ impl<'v, 'd> Fields<'v, 'd> {
 
     /// A string.
     pub fn string(&mut self, name: &str) -> Option<String> {
-        let (path, value) = self.get(name)?;
+        let at = self.get(name)?;
+        self.text(at)
+    }
+
+    /// A string of this object that was found already.
+    pub fn text(&mut self, (path, value): Located<'_>) -> Option<String> {
         match value {
             Value::String(text) => Some(text.clone()),
             other => self.mismatch(path, other, "a string"),
@@ -55,6 +58,15 @@ impl<'v, 'd> Fields<'v, 'd> {
         match value {
             Value::Bool(flag) => Some(*flag),
             other => self.mismatch(path, other, "true or false"),
+        }
+    }
+
+    /// The same, also as a string: older configurations have `debug: "false"`.
+    pub fn flag(&mut self, name: &str) -> Option<bool> {
+        match self.get(name)?.1.as_str() {
+            Some("true") => Some(true),
+            Some("false") => Some(false),
+            _ => self.boolean(name),
         }
     }
 
@@ -88,28 +100,17 @@ impl<'v, 'd> Fields<'v, 'd> {
 
     /// A list of strings; empty when absent.
     pub fn strings(&mut self, name: &str) -> Vec<String> {
-        self.list(name)
-            .into_iter()
-            .filter_map(|(path, item)| match item {
-                Value::String(text) => Some(text.clone()),
-                other => self.mismatch(path, other, "a string"),
-            })
-            .collect()
+        self.list(name).into_iter().filter_map(|at| self.text(at)).collect()
     }
 
-    /// An object of strings, sorted by name; empty when absent.
-    pub fn string_map(&mut self, name: &str) -> Vec<(String, String)> {
+    /// The members of an object, sorted by name; empty when absent.
+    pub fn members(&mut self, name: &str) -> Vec<(&'v str, Located<'v>)> {
         let Some((path, value)) = self.get(name) else { return Vec::new() };
         let Value::Object(map) = value else {
             self.mismatch::<()>(path, value, "an object");
             return Vec::new();
         };
-        map.iter()
-            .filter_map(|(key, item)| match item {
-                Value::String(text) => Some((key.clone(), text.clone())),
-                other => self.mismatch(format!("{path}.{key}"), other, "a string"),
-            })
-            .collect()
+        map.iter().map(|(key, item)| (key.as_str(), (format!("{path}.{key}"), item))).collect()
     }
 
     /// A whole number, written as a number or as a string (protobuf JSON).
@@ -141,15 +142,6 @@ impl<'v, 'd> Fields<'v, 'd> {
         self.get(name)
     }
 
-    /// A field whose value does not matter beyond its kind.
-    pub fn tolerated(&mut self, name: &str, accepts: fn(&Value) -> bool, expected: &str) {
-        if let Some((path, value)) = self.get(name)
-            && !accepts(value)
-        {
-            self.mismatch::<()>(path, value, expected);
-        }
-    }
-
     /// Path of a field of this object.
     pub fn path_of(&self, name: &str) -> String {
         let name = if name.is_empty() { "\"\"" } else { name };
@@ -167,9 +159,7 @@ impl<'v, 'd> Fields<'v, 'd> {
     fn check_names(&mut self, schema: &Schema) {
         for key in self.object.into_iter().flat_map(Object::keys) {
             let is = |name: &&&str| **name == key || camel(name) == *key;
-            if schema.not_yet.iter().any(|n| is(&n)) {
-                self.report(self.path_of(key), "not supported yet by this version".to_owned());
-            } else if !schema.allowed.iter().any(|n| is(&n)) {
+            if !schema.allowed.iter().any(|n| is(&n)) {
                 let hint = suggestion(key, schema.allowed.iter().copied());
                 let allowed = schema.allowed.join(", ");
                 self.report(self.path_of(key), format!("unknown field{hint}; allowed: {allowed}"));
@@ -190,7 +180,8 @@ impl<'v, 'd> Fields<'v, 'd> {
         None
     }
 
-    fn report(&mut self, path: String, message: String) {
+    /// Tells a problem of this object.
+    pub fn report(&mut self, path: String, message: String) {
         self.diagnostics.push(Diagnostic::error(path, message));
     }
 }
@@ -199,16 +190,22 @@ impl<'v, 'd> Fields<'v, 'd> {
 fn milliseconds(text: &str) -> Option<u64> {
     let seconds = text.strip_suffix('s')?;
     let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, "0"));
-    let digits = |text: &str, most: usize| {
-        (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
-    };
-    if !digits(whole, 12) || !digits(fraction, 9) {
+    if !(1..=12).contains(&whole.len()) || !(1..=9).contains(&fraction.len()) {
         return None;
     }
-    let thousandths = fraction.bytes().chain([b'0', b'0']).take(3);
-    thousandths.fold(whole.parse().ok(), |sum: Option<u64>, digit| {
-        sum?.checked_mul(10)?.checked_add(u64::from(digit.checked_sub(b'0')?))
-    })
+    let mut sum = 0_u64;
+    for place in 0..whole.len().saturating_add(fraction.len().max(3)) {
+        let of_fraction = place.checked_sub(whole.len());
+        let digit = match of_fraction {
+            None => whole.as_bytes().get(place),
+            Some(place) => fraction.as_bytes().get(place).or(Some(&b'0')),
+        };
+        let digit = digit?.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        if of_fraction < Some(3) {
+            sum = sum.wrapping_mul(10).wrapping_add(digit.into());
+        }
+    }
+    Some(sum)
 }
 
 /// What a value is, for a person.

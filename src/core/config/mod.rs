@@ -6,9 +6,13 @@
 mod fields;
 mod limits;
 mod raw;
+mod telemetry;
 mod validate;
 
+pub use telemetry::Disabled;
+
 use crate::diag::{Diagnostic, Severity};
+use crate::metric::standard;
 use crate::operation::Template;
 use crate::port::MetricKind;
 
@@ -19,8 +23,10 @@ pub struct Config {
     pub attributes: Vec<Attribute>,
     /// Custom metrics, in order, each name once.
     pub definitions: Vec<Definition>,
-    /// Changes to metrics, in order.
+    /// Changes to metrics, in order: those of `telemetry`, then those of `metrics`.
     pub metrics: Vec<Override>,
+    /// Standard metrics that `telemetry` disables.
+    pub disabled: Disabled,
     /// Whether `destination_service` stays unknown rather than taking the Host header.
     pub disable_host_header_fallback: bool,
     /// Whose point of view the labels take.
@@ -128,19 +134,56 @@ pub struct Definition {
     pub kind: MetricKind,
 }
 
-/// One entry of `metrics`.
+/// One entry of `metrics`, or what one of `telemetry` comes down to.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Override {
-    /// Metric name without the prefix; empty means all.
-    pub name: String,
-    /// Label name and CEL expression, sorted by name.
-    pub dimensions: Vec<(String, String)>,
+    /// JSON path.
+    pub path: String,
+    /// Which metrics it concerns.
+    pub target: Target,
+    /// Labels to set, sorted by name.
+    pub dimensions: Vec<Dimension>,
     /// Labels to take away.
     pub tags_to_remove: Vec<String>,
     /// Whether the metric is not emitted.
     pub drop: bool,
-    /// CEL condition: whether the entry applies to a stream; empty is always true.
-    pub condition: String,
+    /// Which streams it applies to.
+    pub when: When,
+}
+
+/// A label and its value.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Dimension {
+    /// JSON path of the expression.
+    pub path: String,
+    /// Name of the label.
+    pub label: String,
+    /// CEL expression.
+    pub value: String,
+}
+
+/// Metrics that an override concerns.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Target {
+    /// All, those of `definitions` as well.
+    All,
+    /// Istio's standard metrics.
+    Standard,
+    /// One, by its name without the prefix.
+    Named(String),
+}
+
+/// Streams that an override applies to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum When {
+    /// All.
+    Always,
+    /// Those that are reported as their source: outbound, and through gateways (Telemetry API: mode `CLIENT`).
+    Client,
+    /// Those that are reported for their destination: inbound, and through waypoints (Telemetry API: mode `SERVER`).
+    Server,
+    /// Those for which a CEL condition holds.
+    Holds(String),
 }
 
 /// Value of `reporter`.
@@ -161,6 +204,19 @@ pub struct StatNames {
     pub field_separator: String,
     /// Between label name and value, `=.=`.
     pub value_separator: String,
+}
+
+// === impl Target ===
+
+impl Target {
+    /// Whether it is about the metric of a name, without the prefix.
+    pub fn concerns(&self, metric: &str) -> bool {
+        match self {
+            Target::All => true,
+            Target::Standard => standard::is_standard(metric),
+            Target::Named(name) => name == metric,
+        }
+    }
 }
 
 // === impl StatNames ===

@@ -1,6 +1,8 @@
 //! The configuration as it is written: structure and types, nothing else.
 
 use super::fields::{Fields, Located, Schema};
+use super::telemetry::{self, Telemetry};
+use super::{Dimension, Override, Target, When};
 use crate::diag::Diagnostic;
 use crate::json::Json as Value;
 use crate::operation::{Operation, openapi};
@@ -9,7 +11,8 @@ use crate::operation::{Operation, openapi};
 pub(super) struct RawConfig {
     pub attributes: Vec<RawAttribute>,
     pub definitions: Vec<RawDefinition>,
-    pub metrics: Vec<RawOverride>,
+    pub telemetry: Telemetry,
+    pub metrics: Vec<Override>,
     pub disable_host_header_fallback: Option<bool>,
     pub reporter: Option<usize>,
     pub standard_metrics: Option<bool>,
@@ -82,16 +85,6 @@ pub(super) struct RawDefinition {
     pub kind: Option<usize>,
 }
 
-#[derive(Debug)]
-pub(super) struct RawOverride {
-    pub path: String,
-    pub name: Option<String>,
-    pub dimensions: Vec<(String, String)>,
-    pub tags_to_remove: Vec<String>,
-    pub drop: Option<bool>,
-    pub condition: Option<String>,
-}
-
 /// Values of `attributes[].phase`.
 pub(super) const PHASES: &[&str] = &["PHASE_UNSPECIFIED", "ON_REQUEST", "AFTER_RESPONSE"];
 /// Values of `reporter`.
@@ -118,26 +111,21 @@ const CONFIG: Schema = Schema {
         "stat_prefix",
         "strict",
         "tcp_reporting_duration",
+        "telemetry",
         "value_separator",
     ],
-    not_yet: &["telemetry"],
 };
-const EXCHANGE: Schema =
-    Schema { allowed: &["additional_labels", "max_peers", "skip_external"], not_yet: &[] };
-const LIMITS: Schema = Schema {
-    allowed: &["max_label_bytes", "max_series", "max_values_per_dimension"],
-    not_yet: &[],
-};
-const PREWARM: Schema = Schema { allowed: &["response_codes"], not_yet: &[] };
-const ATTRIBUTE: Schema = Schema {
-    allowed: &["match", "openapi", "operations", "output_attribute", "phase"],
-    not_yet: &[],
-};
-const OPERATION: Schema = Schema { allowed: &["method", "path", "value"], not_yet: &[] };
-const ENTRY: Schema = Schema { allowed: &["condition", "value"], not_yet: &[] };
-const DEFINITION: Schema = Schema { allowed: &["name", "type", "value"], not_yet: &[] };
+const EXCHANGE: Schema = Schema { allowed: &["additional_labels", "max_peers", "skip_external"] };
+const LIMITS: Schema =
+    Schema { allowed: &["max_label_bytes", "max_series", "max_values_per_dimension"] };
+const PREWARM: Schema = Schema { allowed: &["response_codes"] };
+const ATTRIBUTE: Schema =
+    Schema { allowed: &["match", "openapi", "operations", "output_attribute", "phase"] };
+const OPERATION: Schema = Schema { allowed: &["method", "path", "value"] };
+const ENTRY: Schema = Schema { allowed: &["condition", "value"] };
+const DEFINITION: Schema = Schema { allowed: &["name", "type", "value"] };
 const OVERRIDE: Schema =
-    Schema { allowed: &["dimensions", "drop", "match", "name", "tags_to_remove"], not_yet: &[] };
+    Schema { allowed: &["dimensions", "drop", "match", "name", "tags_to_remove"] };
 
 /// Reads the text; problems are added to `diagnostics` and what they concern is left out.
 pub(super) fn read(text: &[u8], diagnostics: &mut Vec<Diagnostic>) -> RawConfig {
@@ -155,13 +143,14 @@ pub(super) fn read(text: &[u8], diagnostics: &mut Vec<Diagnostic>) -> RawConfig 
 
 fn config(value: &Value, diagnostics: &mut Vec<Diagnostic>) -> RawConfig {
     let mut fields = Fields::open((String::new(), value), &CONFIG, diagnostics);
-    fields.tolerated("debug", is_flag, "true or false");
+    fields.flag("debug");
     fields.milliseconds("rotation_interval");
     fields.milliseconds("graceful_deletion_interval");
     let attributes = fields.list("attributes");
     let definitions = fields.list("definitions");
     let metrics = fields.list("metrics");
     let exchange = fields.object("metadata_exchange");
+    let telemetry = fields.object("telemetry");
     let (limits, prewarm) = (fields.object("limits"), fields.object("prewarm"));
     let raw = RawConfig {
         disable_host_header_fallback: fields.boolean("disable_host_header_fallback"),
@@ -178,6 +167,7 @@ fn config(value: &Value, diagnostics: &mut Vec<Diagnostic>) -> RawConfig {
     RawConfig {
         attributes: attributes.into_iter().map(|at| attribute(at, diagnostics)).collect(),
         definitions: definitions.into_iter().map(|at| definition(at, diagnostics)).collect(),
+        telemetry: telemetry.map(|at| telemetry::read(at, diagnostics)).unwrap_or_default(),
         metrics: metrics.into_iter().map(|at| metric(at, diagnostics)).collect(),
         exchange: exchange.map(|at| self::exchange(at, diagnostics)),
         limits: limits.map(|at| self::limits(at, diagnostics)).unwrap_or_default(),
@@ -262,20 +252,26 @@ fn definition(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawDefiniti
     RawDefinition { path, told: diagnostics.len() > before, name, value, kind }
 }
 
-fn metric(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawOverride {
+fn metric(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> Override {
     let path = at.0.clone();
     let mut fields = Fields::open(at, &OVERRIDE, diagnostics);
-    RawOverride {
-        path,
-        name: fields.string("name"),
-        dimensions: fields.string_map("dimensions"),
-        tags_to_remove: fields.strings("tags_to_remove"),
-        drop: fields.boolean("drop"),
-        condition: fields.string("match"),
+    let name = fields.string("name").filter(|name| !name.is_empty());
+    let mut dimensions = Vec::new();
+    for (label, at) in fields.members("dimensions") {
+        let (path, label) = (at.0.clone(), label.to_owned());
+        if let Some(value) = fields.text(at) {
+            dimensions.push(Dimension { path, label, value });
+        }
     }
-}
-
-/// Old configurations carry `debug: "false"`.
-fn is_flag(value: &Value) -> bool {
-    value.is_boolean() || matches!(value.as_str(), Some("true" | "false"))
+    Override {
+        path,
+        target: name.map_or(Target::All, Target::Named),
+        dimensions,
+        tags_to_remove: fields.strings("tags_to_remove"),
+        drop: fields.boolean("drop").unwrap_or(false),
+        when: match fields.string("match") {
+            Some(condition) if !condition.is_empty() => When::Holds(condition),
+            _ => When::Always,
+        },
+    }
 }

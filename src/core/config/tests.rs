@@ -64,11 +64,6 @@ fn an_unknown_field_is_refused_with_the_nearest_name() {
 }
 
 #[test]
-fn fields_of_later_versions_are_refused_rather_than_ignored() {
-    refused(r#"{"telemetry":{}}"#, &["telemetry: not supported yet by this version"]);
-}
-
-#[test]
 fn a_value_of_another_type_is_refused() {
     refused(
         r#"{"strict":"yes","attributes":{},"metrics":[{"drop":1,"dimensions":[],"tags_to_remove":["a",2],"name":null}]}"#,
@@ -398,4 +393,89 @@ fn prewarm_takes_status_codes() {
         &["prewarm.response_codes: found 33 codes, expected at most 32"],
     );
     refused(r#"{"prewarm":true}"#, &["prewarm: found true, expected an object"]);
+}
+
+#[test]
+fn what_a_telemetry_cannot_hold_is_refused_at_its_path() {
+    refused(
+        r#"{"telemetry":{"metric":[],"metrics":[{"provider":[],"reportingInterval":"5","overrides":[{"tags":{}}]}]}}"#,
+        &[
+            "telemetry.metric: unknown field (did you mean \"metrics\"?); allowed: metrics, provider",
+            "telemetry.metrics[0].provider: unknown field (did you mean \"providers\"?); allowed: overrides, providers, \
+             reportingInterval",
+            "telemetry.metrics[0].reportingInterval: found the string \"5\", expected a duration such as \"10s\"",
+            "telemetry.metrics[0].overrides[0].tags: unknown field; allowed: disabled, match, tagOverrides",
+        ],
+    );
+    refused(
+        r#"{"telemetry":{"metrics":[{"providers":["prometheus",{"name":"prometheus"}],"overrides":[
+            {"match":{"metric":"REQUEST_COUNTS","mode":"CLIENTS"},"disabled":1},
+            {"match":{"metric":"REQUEST_COUNT","customMetric":"request_bytes"}}]}]}}"#,
+        &[
+            "telemetry.metrics[0].providers[0]: found the string \"prometheus\", expected an object",
+            "telemetry.metrics[0].overrides[0].disabled: found the number 1, expected true or false",
+            "telemetry.metrics[0].overrides[0].match.mode: found the string \"CLIENTS\", expected CLIENT_AND_SERVER or \
+             CLIENT or SERVER (did you mean \"CLIENT\"?)",
+            "telemetry.metrics[0].overrides[0].match.metric: found the string \"REQUEST_COUNTS\", expected ALL_METRICS or \
+             REQUEST_COUNT or REQUEST_DURATION or REQUEST_SIZE or RESPONSE_SIZE or TCP_OPENED_CONNECTIONS or \
+             TCP_CLOSED_CONNECTIONS or TCP_SENT_BYTES or TCP_RECEIVED_BYTES or GRPC_REQUEST_MESSAGES or \
+             GRPC_RESPONSE_MESSAGES (did you mean \"REQUEST_COUNT\"?)",
+            "telemetry.metrics[0].overrides[1].match.customMetric: also given as \"metric\", keep one",
+        ],
+    );
+    refused(
+        r#"{"telemetry":{"metrics":[{"overrides":[{"tagOverrides":{"a":{},"b":{"operation":"REMOVE","value":"1"},
+            "c":{"operation":"DELETE"},"d":{"value":1},"e":"1","f;":{"value":"1"}}}]}]}}"#,
+        &[
+            "telemetry.metrics[0].overrides[0].tagOverrides.a.value: missing, expected an expression",
+            "telemetry.metrics[0].overrides[0].tagOverrides.b.value: REMOVE takes none",
+            "telemetry.metrics[0].overrides[0].tagOverrides.c.operation: found the string \"DELETE\", expected UPSERT or REMOVE",
+            "telemetry.metrics[0].overrides[0].tagOverrides.d.value: found the number 1, expected a string",
+            "telemetry.metrics[0].overrides[0].tagOverrides.e: found the string \"1\", expected an object",
+            "telemetry.metrics[0].overrides[0].tagOverrides.f;.value: not a label name, expected at most 127 letters, \
+             digits, `_`, `.`, `:`, `/` and `-`",
+        ],
+    );
+}
+
+#[test]
+fn the_last_reporting_interval_counts_behind_the_plugins_own() {
+    let interval = |text: &str| accepted(text).reporting_interval;
+    assert_eq!(interval(r#"{"telemetry":{"metrics":[{"reportingInterval":"15s"}]}}"#), 15_000);
+    let hierarchy =
+        r#"{"telemetry":{"metrics":[{"reportingInterval":"15s"},{"reportingInterval":"10s"},{}]}}"#;
+    assert_eq!(interval(hierarchy), 10_000);
+    let others = r#"{"telemetry":{"metrics":[{"reportingInterval":"15s"},
+        {"providers":[{"name":"otel"}],"reportingInterval":"10s"},{"providers":[{"name":"prometheus"}]}]}}"#;
+    assert_eq!(interval(others), 15_000);
+    let own =
+        r#"{"tcp_reporting_duration":"1s","telemetry":{"metrics":[{"reportingInterval":"15s"}]}}"#;
+    assert_eq!(interval(own), 1_000);
+}
+
+#[test]
+fn every_metric_of_the_enum_is_its_own() {
+    let enums = [
+        ("REQUEST_COUNT", "requests_total"),
+        ("REQUEST_DURATION", "request_duration_milliseconds"),
+        ("REQUEST_SIZE", "request_bytes"),
+        ("RESPONSE_SIZE", "response_bytes"),
+        ("TCP_OPENED_CONNECTIONS", "tcp_connections_opened_total"),
+        ("TCP_CLOSED_CONNECTIONS", "tcp_connections_closed_total"),
+        ("TCP_SENT_BYTES", "tcp_sent_bytes_total"),
+        ("TCP_RECEIVED_BYTES", "tcp_received_bytes_total"),
+        ("GRPC_REQUEST_MESSAGES", "request_messages_total"),
+        ("GRPC_RESPONSE_MESSAGES", "response_messages_total"),
+    ];
+    for (metric, name) in enums {
+        let config = accepted(&format!(
+            r#"{{"telemetry":{{"metrics":[{{"overrides":[
+                {{"match":{{"metric":"{metric}"}},"disabled":true,"tagOverrides":{{"x":{{"value":"1"}}}}}}]}}]}}}}"#
+        ));
+        assert_eq!(config.metrics[0].target, Target::Named(name.to_owned()));
+        for (number, standard) in crate::metric::standard::ALL.iter().enumerate() {
+            let expected = (standard.name == name).then_some(When::Always);
+            assert_eq!(config.disabled.of(number), expected, "{metric}: {}", standard.name);
+        }
+    }
 }

@@ -1,10 +1,11 @@
 //! From structure to meaning: defaults, names, duplicates.
 
 use super::limits::{limits, prewarm};
-use super::raw::{RawAttribute, RawConfig, RawDefinition, RawEntry, RawOperation, RawOverride};
+use super::raw::{RawAttribute, RawConfig, RawDefinition, RawEntry, RawOperation};
+use super::telemetry;
 use super::{
     Attribute, Config, Definition, Entry, MetadataExchange, Operation, Override, Phase,
-    ReporterMode, StatNames,
+    ReporterMode, StatNames, Target,
 };
 use crate::diag::{Diagnostic, suggestion};
 use crate::limits::{DEFAULT_REPORTING_INTERVAL, MAX_NAME_BYTES, MAX_SEPARATOR_BYTES};
@@ -36,21 +37,22 @@ const RESERVED: &[&str] = &[
 /// Reads the meaning out of `raw`; what has a problem is left out of the result and reported.
 pub(super) fn validate(raw: RawConfig, diagnostics: &mut Diagnostics) -> Config {
     let definitions = definitions(raw.definitions, diagnostics);
+    let telemetry = raw.telemetry;
+    let mut metrics = telemetry.overrides;
+    metrics.extend(raw.metrics);
+    metrics.iter_mut().for_each(|change| metric(change, &definitions, diagnostics));
     let names = stat_names(raw.stat_prefix, raw.field_separator, raw.value_separator, diagnostics);
     Config {
         attributes: raw.attributes.into_iter().filter_map(|a| attribute(a, diagnostics)).collect(),
-        metrics: raw
-            .metrics
-            .into_iter()
-            .filter_map(|m| metric(m, &definitions, diagnostics))
-            .collect(),
+        metrics,
         definitions,
         disable_host_header_fallback: raw.disable_host_header_fallback.unwrap_or(false),
         reporter: match raw.reporter {
             Some(1) => ReporterMode::ServerGateway,
             _ => ReporterMode::ByDirection,
         },
-        standard_metrics: raw.standard_metrics.unwrap_or(true),
+        standard_metrics: raw.standard_metrics.unwrap_or(true) && !telemetry.disabled.is_complete(),
+        disabled: telemetry.disabled,
         strict: raw.strict.unwrap_or(false),
         stat_names: names,
         exchange: raw.exchange.map(|exchange| {
@@ -66,6 +68,7 @@ pub(super) fn validate(raw: RawConfig, diagnostics: &mut Diagnostics) -> Config 
         prewarm: raw.prewarm.map(|raw| prewarm(raw, diagnostics)),
         reporting_interval: raw
             .tcp_reporting_duration
+            .or(telemetry.reporting_interval)
             .map_or(DEFAULT_REPORTING_INTERVAL, |ms| u32::try_from(ms).unwrap_or(u32::MAX)),
     }
 }
@@ -210,52 +213,46 @@ fn definition_problem(
     value.is_empty().then(|| ("value", "missing or empty".to_owned()))
 }
 
-fn metric(
-    raw: RawOverride,
-    definitions: &[Definition],
-    diagnostics: &mut Diagnostics,
-) -> Option<Override> {
-    let name = raw.name.unwrap_or_default();
-    let drop = raw.drop.unwrap_or(false);
-    check_metric_name(&raw.path, &name, drop, definitions, diagnostics);
-    let mut dimensions = raw.dimensions;
-    dimensions.retain(|(dimension, _)| {
-        let fine = is_name(dimension);
+fn metric(change: &mut Override, definitions: &[Definition], diagnostics: &mut Diagnostics) {
+    check_target(change, definitions, diagnostics);
+    change.dimensions.retain(|dimension| {
+        let fine = is_name(&dimension.label);
         if !fine {
-            let path = format!("{}.dimensions.{dimension}", raw.path);
-            diagnostics
-                .push(Diagnostic::error(path, format!("not a label name, expected {NAME_RULE}")));
+            let problem = format!("not a label name, expected {NAME_RULE}");
+            diagnostics.push(Diagnostic::error(dimension.path.as_str(), problem));
         }
         fine
     });
-    let condition = raw.condition.unwrap_or_default();
-    Some(Override { name, dimensions, tags_to_remove: raw.tags_to_remove, drop, condition })
 }
 
 /// Istio ignores names it does not know and drops only standard metrics.
-fn check_metric_name(
-    path: &str,
-    name: &str,
-    drop: bool,
-    definitions: &[Definition],
-    diagnostics: &mut Diagnostics,
-) {
-    let custom = definitions.iter().any(|d| d.name == name);
-    if name.is_empty() || custom {
-        if drop {
-            let path = format!("{path}.drop");
-            let problem = "works for a named standard metric only, has no effect here";
-            diagnostics.push(Diagnostic::warning(path, problem));
-        }
-    } else if !standard::is_standard(name) {
-        let known = standard::ALL
-            .iter()
-            .map(|metric| metric.name)
-            .chain(definitions.iter().map(|d| d.name.as_str()));
-        let hint = suggestion(name.strip_prefix("istio_").unwrap_or(name), known);
-        let path = format!("{path}.name");
-        let problem = format!("unknown metric \"{name}\"{hint}; the entry has no effect");
+fn check_target(change: &mut Override, definitions: &[Definition], diagnostics: &mut Diagnostics) {
+    let [name_field, drop_field] = match change.path.starts_with(telemetry::PATH) {
+        true => ["match.customMetric", "disabled"],
+        false => ["name", "drop"],
+    };
+    let mut warn = |field, problem: String| {
+        let path = format!("{}.{field}", change.path);
         diagnostics.push(Diagnostic::warning(path, problem));
+    };
+    let custom = |name: &String| definitions.iter().any(|d| d.name == *name);
+    match &change.target {
+        Target::Standard => {}
+        Target::Named(name) if standard::is_standard(name) => {}
+        Target::Named(name) if !custom(name) => {
+            let mut known = Vec::new();
+            known.extend(standard::ALL.iter().map(|metric| metric.name));
+            known.extend(definitions.iter().map(|d| d.name.as_str()));
+            let given = name.strip_prefix("istio_").unwrap_or(name);
+            let hint = suggestion(given, known.iter().copied());
+            warn(name_field, format!("unknown metric \"{name}\"{hint}; the entry has no effect"));
+        }
+        Target::All | Target::Named(_) => {
+            if std::mem::take(&mut change.drop) {
+                let problem = "works for a named standard metric only, has no effect here";
+                warn(drop_field, problem.to_owned());
+            }
+        }
     }
 }
 

@@ -62,18 +62,18 @@ pub enum Quantity {
     ReceivedBytes,
 }
 
-/// All standard metrics (Istio documentation, "Istio Standard Metrics").
+/// All standard metrics (Istio documentation, "Istio Standard Metrics"), in the order of the Telemetry API's enum.
 pub const ALL: [Standard; 10] = [
     counter("requests_total", Measure::One, Occasion::Request),
     histogram("request_duration_milliseconds", Measure::Milliseconds),
     histogram("request_bytes", Measure::Bytes(Fact::RequestBytes)),
     histogram("response_bytes", Measure::Bytes(Fact::ResponseBytes)),
-    growth("request_messages_total", Quantity::RequestMessages, Occasion::Messages),
-    growth("response_messages_total", Quantity::ResponseMessages, Occasion::Messages),
     growth("tcp_connections_opened_total", Quantity::Opened, Occasion::Connection),
     growth("tcp_connections_closed_total", Quantity::Closed, Occasion::Connection),
     growth("tcp_sent_bytes_total", Quantity::SentBytes, Occasion::Connection),
     growth("tcp_received_bytes_total", Quantity::ReceivedBytes, Occasion::Connection),
+    growth("request_messages_total", Quantity::RequestMessages, Occasion::Messages),
+    growth("response_messages_total", Quantity::ResponseMessages, Occasion::Messages),
 ];
 
 const fn counter(name: &'static str, measure: Measure, occasion: Occasion) -> Standard {

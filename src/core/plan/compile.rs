@@ -4,9 +4,9 @@ use super::layout::{Layout, group};
 use super::needs::{Compiled, Needs};
 use super::prewarm::{attribute_values, reads_attribute};
 use super::reads::{Reads, pod_label};
-use super::{AttributePlan, ExchangePlan, MetricPlan, Plan, PrewarmPlan, Source, left_out};
+use super::{AttributePlan, ExchangePlan, Gate, MetricPlan, Plan, PrewarmPlan, Source, left_out};
 use crate::attribute::Fact;
-use crate::config::{Config, Override, Phase, ReporterMode};
+use crate::config::{Config, Override, Phase, ReporterMode, When};
 use crate::diag::Diagnostic;
 use crate::expr::{Bound, Findings, PeersRead, Scope, Side};
 use crate::mesh::LocalNode;
@@ -169,9 +169,14 @@ fn of_attributes(attributes: &[AttributePlan], phase: Phase, reads: &Reads, need
 
 /// Pod labels of peers to keep: those that are exchanged, and those that expressions read (older sidecars send all).
 fn peer_labels(config: &Config, scopes: [&Scope<'_>; 2]) -> LabelNames {
-    let exchanged = config.exchange.iter().flat_map(|exchange| &exchange.additional_labels);
-    let reads = scopes.into_iter().flat_map(|scope| scope.slots.reads());
-    LabelNames::new(exchanged.map(String::as_str).chain(reads.filter_map(pod_label)))
+    let mut names: Vec<&str> = Vec::new();
+    if let Some(exchange) = &config.exchange {
+        names.extend(exchange.additional_labels.iter().map(String::as_str));
+    }
+    for scope in scopes {
+        names.extend(scope.slots.reads().iter().filter_map(pod_label));
+    }
+    LabelNames::new(names)
 }
 
 /// The expressions of a plan, each text compiled once.
@@ -208,22 +213,25 @@ impl Expressions<'_> {
         compiled.map_err(|problems| left_out(at, problems, what, warnings)).ok()
     }
 
-    /// The condition of an entry of `metrics`, `None` when it always applies.
-    fn condition(
+    /// The streams that an override is for, `None` when these are all.
+    fn gate(
         &mut self,
         at: &str,
-        text: &str,
+        when: &When,
         host: &mut impl Host,
         warnings: &mut Vec<Diagnostic>,
-    ) -> Result<Option<usize>, Findings> {
-        if text.is_empty() {
-            return Ok(None);
-        }
+    ) -> Result<Option<Gate>, Findings> {
+        let text = match when {
+            When::Always => return Ok(None),
+            When::Client => return Ok(Some(Gate::Client)),
+            When::Server => return Ok(Some(Gate::Server)),
+            When::Holds(text) => text,
+        };
         let expr = self.scope.condition(text)?;
         let (bound, doubts) = self.scope.bind_condition(expr, host)?;
         left_out(at, doubts, "", warnings);
         self.conditions.push(bound);
-        Ok(self.conditions.len().checked_sub(1))
+        Ok(self.conditions.len().checked_sub(1).map(Gate::Condition))
     }
 }
 
@@ -249,25 +257,30 @@ fn layouts(
             Layout::new(name, Occasion::End, plan)
         }));
     }
-    for (i, change) in config.metrics.iter().enumerate() {
-        apply(i, change, &mut layouts, expressions, host, warnings);
+    for change in &config.metrics {
+        apply(change, &mut layouts, expressions, host, warnings);
     }
     layouts
 }
 
 fn standard_layouts(config: &Config) -> Vec<Layout> {
-    standard::ALL
-        .iter()
-        .map(|metric| {
-            let plan = MetricPlan {
-                name: stat_name(config, metric.name),
-                kind: metric.kind,
-                measure: metric.measure,
-                unless: Vec::new(),
-            };
-            Layout::new(metric.name, metric.occasion, plan)
-        })
-        .collect()
+    let mut layouts = Vec::new();
+    for (number, metric) in standard::ALL.iter().enumerate() {
+        let unless = match config.disabled.of(number) {
+            None => Vec::new(),
+            Some(When::Client) => vec![Gate::Client],
+            Some(When::Server) => vec![Gate::Server],
+            Some(_) => continue,
+        };
+        let plan = MetricPlan {
+            name: stat_name(config, metric.name),
+            kind: metric.kind,
+            measure: metric.measure,
+            unless,
+        };
+        layouts.push(Layout::new(metric.name, metric.occasion, plan));
+    }
+    layouts
 }
 
 fn stat_name(config: &Config, name: &str) -> String {
@@ -276,31 +289,36 @@ fn stat_name(config: &Config, name: &str) -> String {
 
 /// Within one entry: `drop`, then `tags_to_remove`, then `dimensions` by name.
 fn apply(
-    index: usize,
     change: &Override,
     layouts: &mut Vec<Layout>,
     expressions: &mut Expressions<'_>,
     host: &mut impl Host,
     warnings: &mut Vec<Diagnostic>,
 ) {
-    let path = format!("metrics[{index}].match");
-    let when = match expressions.condition(&path, &change.condition, host, warnings) {
+    let path = format!("{}.match", change.path);
+    let when = match expressions.gate(&path, &change.when, host, warnings) {
         Ok(when) => when,
         Err(problems) => return left_out(&path, problems, "the entry has no effect", warnings),
     };
-    if change.drop && standard::is_standard(&change.name) {
+    let concerned = |layout: &Layout| change.target.concerns(&layout.name);
+    if change.drop {
         match when {
-            None => layouts.retain(|layout| layout.name != change.name),
+            None => layouts.retain(|layout| !concerned(layout)),
             Some(when) => layouts
                 .iter_mut()
-                .filter(|layout| layout.name == change.name)
+                .filter(|layout| concerned(layout))
                 .for_each(|layout| layout.metric.unless.push(when)),
         }
         return;
     }
-    let dimensions = dimensions(index, change, expressions, host, warnings);
-    let named = |layout: &&mut Layout| change.name.is_empty() || layout.name == change.name;
-    for layout in layouts.iter_mut().filter(named) {
+    let mut dimensions = Vec::new();
+    for dimension in &change.dimensions {
+        let what = format!("label \"{}\" is left out", dimension.label);
+        let (path, text) = (&dimension.path, &dimension.value);
+        let compiled = expressions.compile(path, text, &what, host, warnings);
+        dimensions.push((dimension.label.as_str(), compiled));
+    }
+    for layout in layouts.iter_mut().filter(|layout| concerned(layout)) {
         change.tags_to_remove.iter().for_each(|label| layout.remove(label, when));
         for (label, compiled) in &dimensions {
             match compiled {
@@ -309,20 +327,4 @@ fn apply(
             }
         }
     }
-}
-
-fn dimensions<'c>(
-    index: usize,
-    change: &'c Override,
-    expressions: &mut Expressions<'_>,
-    host: &mut impl Host,
-    warnings: &mut Vec<Diagnostic>,
-) -> Vec<(&'c str, Option<usize>)> {
-    let mut dimensions = Vec::new();
-    for (label, text) in &change.dimensions {
-        let path = format!("metrics[{index}].dimensions.{label}");
-        let what = format!("label \"{label}\" is left out");
-        dimensions.push((label.as_str(), expressions.compile(&path, text, &what, host, warnings)));
-    }
-    dimensions
 }

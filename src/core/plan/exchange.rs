@@ -53,7 +53,9 @@ impl ExchangePlan {
     pub const OF_CLUSTER: &[Fact] = &[Fact::ClusterExternal, Fact::ClusterDisablesExchange];
 
     pub fn new(config: &MetadataExchange, waypoint: bool, host: &mut impl Host) -> Self {
-        let additional = LabelNames::new(&config.additional_labels);
+        let additional = LabelNames::new(
+            config.additional_labels.iter().map(String::as_str).collect::<Vec<_>>(),
+        );
         let id = host.node(&["id"]).unwrap_or_default();
         Self {
             id,

@@ -1,6 +1,6 @@
 //! Where each expression of a configuration is evaluated, and why: for people, no part of a plan.
 
-use crate::config::Config;
+use crate::config::{Config, When};
 use crate::expr::{Class, Expr, Problem, Slots, Vocabulary, compile, compile_text};
 use crate::operation::MatcherBuilder;
 
@@ -26,7 +26,8 @@ pub struct Place {
     pub doubts: Vec<Problem>,
 }
 
-/// All expressions of a configuration: conditions of attributes, definitions, then each entry of `metrics`.
+/// All expressions of a configuration: conditions of attributes, definitions, then each override of
+/// `telemetry` and `metrics`.
 ///
 /// ```
 /// let text = br#"{"metrics": [{"dimensions": {"a": "request.method", "b": "xds.cluster_metadata.x"}}]}"#;
@@ -52,10 +53,12 @@ pub fn explain(config: &Config) -> Vec<Explained> {
     for (i, definition) in config.definitions.iter().enumerate() {
         all.push(text(format!("definitions[{i}].value"), &definition.value, &names));
     }
-    for (i, change) in config.metrics.iter().enumerate() {
-        all.extend(condition(format!("metrics[{i}].match"), &change.condition, &names, false));
-        for (label, value) in &change.dimensions {
-            all.push(text(format!("metrics[{i}].dimensions.{label}"), value, &names));
+    for change in &config.metrics {
+        if let When::Holds(text) = &change.when {
+            all.extend(condition(format!("{}.match", change.path), text, &names, false));
+        }
+        for dimension in &change.dimensions {
+            all.push(text(dimension.path.clone(), &dimension.value, &names));
         }
     }
     all

@@ -1,6 +1,6 @@
 //! Labels per metric: the standard set, changed entry by entry (Istio stats `PluginConfig.metrics`).
 
-use super::{Group, MetricPlan, Source};
+use super::{Gate, Group, MetricPlan, Source};
 use crate::metric::label::Label;
 use crate::metric::standard::{self, Occasion};
 
@@ -26,16 +26,16 @@ impl Layout {
         Self { metric, name: name.to_owned(), occasion, standard, added: Vec::new() }
     }
 
-    /// Takes a label away, for streams for which the condition `when` holds; unknown names have no effect.
-    pub fn remove(&mut self, label: &str, when: Option<usize>) {
+    /// Takes a label away, for streams that `when` is for; unknown names have no effect.
+    pub fn remove(&mut self, label: &str, when: Option<Gate>) {
         if let Some(place) = self.place(label) {
             change(place, Source::Nothing, when);
         }
     }
 
-    /// Gives a label a value, for streams for which the condition `when` holds. A standard one keeps (or gets back) its
-    /// place, the last writer wins. A standard label that this metric does not carry has no effect.
-    pub fn set(&mut self, label: &str, source: Source, when: Option<usize>) {
+    /// Gives a label a value, for streams that `when` is for. A standard one keeps (or gets back) its place, the last
+    /// writer wins. A standard label that this metric does not carry has no effect.
+    pub fn set(&mut self, label: &str, source: Source, when: Option<Gate>) {
         if self.lacks(label) {
             return;
         }
@@ -70,11 +70,15 @@ impl Layout {
     }
 }
 
-fn change(place: &mut Source, source: Source, when: Option<usize>) {
+fn change(place: &mut Source, source: Source, when: Option<Gate>) {
     let before = std::mem::replace(place, Source::Nothing);
-    *place = match when {
-        None => source,
-        Some(condition) => Source::When(condition, Box::new((source, before))),
+    *place = match (when, before) {
+        (None, _) => source,
+        (Some(gate), Source::When(same, mut sources)) if same == gate => {
+            sources.0 = source;
+            Source::When(gate, sources)
+        }
+        (Some(gate), before) => Source::When(gate, Box::new((source, before))),
     };
 }
 

@@ -15,7 +15,7 @@ pub use compile::compile;
 pub(crate) use exchange::ExchangePlan;
 pub use explain::{Explained, Place, explain};
 pub use families::Family;
-pub(crate) use needs::Needs;
+pub(crate) use needs::{Needs, Use};
 pub(crate) use prewarm::PrewarmPlan;
 pub(crate) use reads::{Reads, Values};
 
@@ -25,9 +25,9 @@ use crate::config::{Limits, Phase};
 use crate::diag::Diagnostic;
 use crate::expr::{Bound, Findings, PeersRead, Slot};
 use crate::mesh::LocalNode;
-use crate::metric::Label;
 use crate::metric::name::Encoder;
 use crate::metric::standard::{Measure, Occasion};
+use crate::metric::{Label, Reporter};
 use crate::peer::LabelNames;
 use crate::port::MetricKind;
 
@@ -106,8 +106,8 @@ pub(crate) enum Source {
     Standard(Label),
     /// An expression of the plan; `unknown` when it has no value.
     Expression(usize),
-    /// One or the other, as a condition of the plan holds or not.
-    When(usize, Box<(Source, Source)>),
+    /// One or the other, as a gate is open or not.
+    When(Gate, Box<(Source, Source)>),
 }
 
 /// A metric to record.
@@ -119,8 +119,33 @@ pub(crate) struct MetricPlan {
     pub kind: MetricKind,
     /// What is recorded.
     pub measure: Measure,
-    /// Conditions of the plan under any of which nothing is recorded.
-    pub unless: Vec<usize>,
+    /// Gates of which none may be open for anything to be recorded.
+    pub unless: Vec<Gate>,
+}
+
+/// Which streams a part of the plan is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gate {
+    /// Those reported as their source.
+    Client,
+    /// All others.
+    Server,
+    /// Those for which a condition of the plan holds.
+    Condition(usize),
+}
+
+// === impl Gate ===
+
+impl Gate {
+    /// Whether it is open, as far as the reporter tells.
+    pub(crate) fn of_reporter(self, reporter: Reporter) -> Option<bool> {
+        let client = reporter == Reporter::Source;
+        match self {
+            Gate::Client => Some(client),
+            Gate::Server => Some(!client),
+            Gate::Condition(_) => None,
+        }
+    }
 }
 
 // === impl Source ===
@@ -156,13 +181,11 @@ impl Plan {
     /// the host evaluates, nor what comes with headers or at the end; and a stream keeps its labels.
     pub(crate) fn reports_early(&self, occasion: Occasion) -> bool {
         let Some(needs) = self.lasting(occasion) else { return false };
-        let of_host = |all: &[Bound], used: &[usize]| {
-            used.iter().any(|index| all.get(*index).is_some_and(Bound::is_of_host))
-        };
+        let of_host = |all: &[Bound], index| all.get(index).is_some_and(Bound::is_of_host);
         let late = |slot| self.known(slot, occasion) == Known::AtEnd;
         self.records(occasion)
-            && !of_host(&self.expressions, &needs.expressions)
-            && !of_host(&self.conditions, &needs.conditions)
+            && !needs.expressions.iter().any(|used| of_host(&self.expressions, used.index))
+            && !needs.conditions.iter().any(|index| of_host(&self.conditions, *index))
             && !needs.reads.iter().any(|slot| late(*slot))
     }
 

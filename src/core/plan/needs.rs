@@ -1,7 +1,7 @@
 //! What a plan's metrics and attributes are made of.
 
 use super::reads::Reads;
-use super::{Group, Source};
+use super::{Gate, Group, Source};
 use crate::attribute::Fact;
 use crate::expr::{Bound, Side, Slot};
 use crate::metric::standard::{Measure, Occasion, Quantity};
@@ -17,9 +17,19 @@ pub(crate) struct Needs {
     /// Everything expressions read, in no order, some more than once.
     pub reads: Vec<Slot>,
     /// Expressions of the plan, each once.
-    pub expressions: Vec<usize>,
+    pub expressions: Vec<Use>,
     /// Conditions of the plan, each once.
     pub conditions: Vec<usize>,
+}
+
+/// An expression of the plan, and who uses it: others may not even have what it reads.
+#[derive(Debug)]
+pub(crate) struct Use {
+    pub index: usize,
+    /// Whether proxies do that report as the source.
+    pub client: bool,
+    /// Whether all others do.
+    pub server: bool,
 }
 
 /// What the needs of metrics are found in.
@@ -58,8 +68,8 @@ impl Compiled<'_> {
                 self.source(source, reporters, &mut needs);
             }
             for metric in &group.metrics {
-                self.measure(metric.measure, &mut needs);
-                metric.unless.iter().for_each(|condition| self.condition(*condition, &mut needs));
+                self.measure(metric.measure, reporters, &mut needs);
+                metric.unless.iter().for_each(|gate| self.gate(*gate, &mut needs));
             }
             needs.facts.push(Fact::ListenerDirection);
         }
@@ -73,36 +83,47 @@ impl Compiled<'_> {
                 let facts = reporters.iter().flat_map(|reporter| of_label(*label, *reporter));
                 facts.for_each(|facts| needs.facts.extend_from_slice(facts));
             }
-            Source::Expression(index) => self.expression(*index, needs),
-            Source::When(condition, sources) => {
-                self.condition(*condition, needs);
-                self.source(&sources.0, reporters, needs);
-                self.source(&sources.1, reporters, needs);
+            Source::Expression(index) => self.expression(*index, reporters, needs),
+            Source::When(gate, sources) => {
+                self.gate(*gate, needs);
+                for (source, open) in [(&sources.0, true), (&sources.1, false)] {
+                    let mut concerned = reporters.to_vec();
+                    concerned.retain(|reporter| gate.of_reporter(*reporter) != Some(!open));
+                    if !concerned.is_empty() {
+                        self.source(source, &concerned, needs);
+                    }
+                }
             }
         }
     }
 
-    fn measure(&self, measure: Measure, needs: &mut Needs) {
+    fn measure(&self, measure: Measure, reporters: &[Reporter], needs: &mut Needs) {
         match measure {
             Measure::Milliseconds => needs.facts.push(Fact::Duration),
             Measure::Bytes(fact) => needs.facts.push(fact),
             Measure::Growth(quantity) => needs.facts.extend(of_quantity(quantity)),
-            Measure::Expression(index) => self.expression(index, needs),
+            Measure::Expression(index) => self.expression(index, reporters, needs),
             Measure::One => {}
         }
     }
 
-    fn expression(&self, index: usize, needs: &mut Needs) {
-        if needs.expressions.contains(&index) {
+    fn expression(&self, index: usize, reporters: &[Reporter], needs: &mut Needs) {
+        let client = reporters.contains(&Reporter::Source);
+        let server = reporters.iter().any(|reporter| *reporter != Reporter::Source);
+        if let Some(known) = needs.expressions.iter_mut().find(|known| known.index == index) {
+            known.client |= client;
+            known.server |= server;
             return;
         }
-        needs.expressions.push(index);
+        needs.expressions.push(Use { index, client, server });
         if let Some(bound) = self.expressions.get(index) {
             needs.expression(bound, self.reads);
         }
     }
 
-    fn condition(&self, index: usize, needs: &mut Needs) {
+    /// The reporter is known of every stream; only conditions need anything.
+    fn gate(&self, gate: Gate, needs: &mut Needs) {
+        let Gate::Condition(index) = gate else { return };
         if needs.conditions.contains(&index) {
             return;
         }

@@ -100,22 +100,28 @@ impl Known {
         let mut derived = false;
         let mut labels = Vec::new();
         for (_, source) in &group.labels {
-            labels.push(match source {
-                Source::Standard(Label::ResponseCode) => Known::Code,
-                Source::Standard(Label::ResponseFlags) => Known::NoFlags,
-                Source::Expression(index) => match read(*index) {
-                    None => return Vec::new(),
-                    Some(None) => Known::Stream,
-                    Some(Some(attribute)) => {
-                        derived = true;
-                        Known::Attribute(attribute)
-                    }
-                },
-                _ => Known::Stream,
-            });
+            let Some(known) = Known::of_source(source, read) else { return Vec::new() };
+            derived |= matches!(known, Known::Attribute(_));
+            labels.push(known);
         }
         let of_requests = matches!(group.occasion, Occasion::Request | Occasion::End);
         if derived && of_requests { labels } else { Vec::new() }
+    }
+
+    /// `None` for what may differ from one operation to the next, in a way that only its streams tell.
+    fn of_source(source: &Source, read: &dyn Fn(usize) -> Option<Option<usize>>) -> Option<Self> {
+        Some(match source {
+            Source::Standard(Label::ResponseCode) => Known::Code,
+            Source::Standard(Label::ResponseFlags) => Known::NoFlags,
+            Source::Standard(_) | Source::Nothing => Known::Stream,
+            Source::Expression(index) => read(*index)?.map_or(Known::Stream, Known::Attribute),
+            Source::When(_, sources) => {
+                let expressions =
+                    [&sources.0, &sources.1].map(|source| Known::of_source(source, read));
+                let of_stream = |known| !matches!(known, None | Some(Known::Attribute(_)));
+                expressions.into_iter().all(of_stream).then_some(Known::Stream)?
+            }
+        })
     }
 }
 

@@ -20,10 +20,12 @@ use crate::attribute::{Fact, Facts, Query};
 use crate::config::Phase;
 use crate::expr::{self, NoValue, Side, Slot};
 use crate::limits::FORGET_INTERVAL;
+use crate::metric::Reporter;
+use crate::metric::series::MetricIds;
 use crate::metric::standard::{Measure, Occasion};
 use crate::peer::cache::PeerCache;
 use crate::peer::filter_state;
-use crate::plan::{ExchangePlan, Needs, Plan, Reads, Values};
+use crate::plan::{ExchangePlan, Needs, Plan, Reads, Use, Values};
 use crate::port::{Failed, Host, MetricId, MetricKind, Sink};
 use entry::Entries;
 use exchange::Exchange;
@@ -86,7 +88,9 @@ impl Recorder {
         let mut scratch = Scratch::new();
         scratch.begin(&plan, &Stream::default());
         for (number, group) in plan.groups.iter().enumerate() {
-            if plan.prewarm.as_ref().is_some_and(|prewarm| prewarm.is_complete(number)) {
+            let known = plan.prewarm.as_ref().is_some_and(|prewarm| prewarm.is_complete(number));
+            // Whether a gate is open only a stream can tell.
+            if known && group.metrics.iter().all(|metric| metric.unless.is_empty()) {
                 let facts = Facts::new(&scratch.facts, &scratch.ranges);
                 let stream = Stream::default();
                 let view = View::new(&plan, &stream, &scratch, &facts);
@@ -357,7 +361,7 @@ impl Recorder {
         for (number, group) in self.plan.groups.iter().enumerate() {
             let due = group.occasion == Occasion::End
                 || group.occasion == Occasion::Request && stream.kind == Kind::Request;
-            if !due {
+            if !due || !view.records_any(group) {
                 continue;
             }
             let set = LabelSet { number, group, view: &view };
@@ -436,6 +440,10 @@ impl Recorder {
         let view = View::new(&self.plan, stream, &self.scratch, &facts);
         for (number, group) in self.plan.groups.iter().enumerate() {
             if group.occasion != stream.kind.occasion() {
+                continue;
+            }
+            if !view.records_any(group) {
+                opened.push(MetricIds::default());
                 continue;
             }
             let set = LabelSet { number, group, view: &view };
@@ -579,8 +587,12 @@ fn evaluate(
     let mut errors = Errors::default();
     let Scratch { facts, ranges, buffer, values: found, conditions, attributes, .. } = scratch;
     let values = values(plan, &plan.reads, stream, Facts::new(facts, ranges), attributes);
-    for index in &needs.expressions {
+    let client = view::reporter(plan, &values.facts) == Reporter::Source;
+    for Use { index, client: of_client, server: of_server } in &needs.expressions {
         let Some(bound) = plan.expressions.get(*index) else { continue };
+        if !(if client { *of_client } else { *of_server }) {
+            continue;
+        }
         let start = buffer.len();
         let written = bound.write(&values, host, buffer);
         if written == Err(NoValue::Failed) {

@@ -201,6 +201,9 @@ impl Series {
             self.held = self.held.saturating_add(1);
             let ids = table.series.ids(place).iter_mut();
             for ((metric, name), id) in metrics.iter().zip(names).zip(ids) {
+                if !set.view.may_record(metric) {
+                    continue;
+                }
                 *id = errors.host_call(sink.define(metric.kind, &name));
                 if let (Some(id), MetricKind::Counter) = (*id, metric.kind) {
                     // Makes Envoy show it to those who ask for what is used only; no harm where that fails.

@@ -6,7 +6,7 @@ use crate::attribute::{Fact, Facts};
 use crate::mesh::{Destination, PeerView, UNKNOWN};
 use crate::metric::standard::Measure;
 use crate::metric::{Labels, Reporter, Value};
-use crate::plan::{MetricPlan, Plan, Source};
+use crate::plan::{Gate, Group, MetricPlan, Plan, Source};
 
 /// All that is known when a stream is reported.
 pub(super) struct View<'a> {
@@ -15,6 +15,14 @@ pub(super) struct View<'a> {
 }
 
 const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
+
+/// Whose point of view a stream's labels take.
+pub(super) fn reporter(plan: &Plan, facts: &Facts<'_>) -> Reporter {
+    match plan.waypoint {
+        true => Reporter::Waypoint,
+        false => Reporter::of_direction(facts.int(Fact::ListenerDirection)),
+    }
+}
 
 /// The client: as exchanged, else as the proxy knows it.
 pub(super) fn downstream<'a>(stream: &'a Stream, facts: &Facts<'a>) -> PeerView<'a> {
@@ -52,14 +60,9 @@ impl<'a> View<'a> {
         scratch: &'a Scratch,
         facts: &'a Facts<'a>,
     ) -> Self {
-        let reporter = if plan.waypoint {
-            Reporter::Waypoint
-        } else {
-            Reporter::of_direction(facts.int(Fact::ListenerDirection))
-        };
         let tcp = stream.kind == Kind::Connection;
         let labels = Labels {
-            reporter,
+            reporter: reporter(plan, facts),
             local: &plan.local,
             downstream: downstream(stream, facts),
             upstream: upstream(stream, facts),
@@ -74,9 +77,8 @@ impl<'a> View<'a> {
     pub fn value(&self, source: &Source) -> Value<'a> {
         match source {
             Source::Nothing => Value::Absent,
-            Source::When(condition, sources) => {
-                let holds = self.scratch.holds(*condition);
-                self.value(if holds { &sources.0 } else { &sources.1 })
+            Source::When(gate, sources) => {
+                self.value(if self.is_open(*gate) { &sources.0 } else { &sources.1 })
             }
             Source::Standard(label) => self.labels.value(*label),
             Source::Expression(index) => match self.scratch.value(*index) {
@@ -88,7 +90,25 @@ impl<'a> View<'a> {
 
     /// Whether a metric is recorded for this stream.
     pub fn records(&self, metric: &MetricPlan) -> bool {
-        !metric.unless.iter().any(|condition| self.scratch.holds(*condition))
+        !metric.unless.iter().any(|gate| self.is_open(*gate))
+    }
+
+    /// Whether it is for other streams with the same reporter, as far as that tells.
+    pub fn may_record(&self, metric: &MetricPlan) -> bool {
+        let reporter = self.labels.reporter;
+        !metric.unless.iter().any(|gate| gate.of_reporter(reporter) == Some(true))
+    }
+
+    /// Whether any metric of a group is: where none is, not even a label set is taken.
+    pub fn records_any(&self, group: &Group) -> bool {
+        group.metrics.iter().any(|metric| self.records(metric))
+    }
+
+    fn is_open(&self, gate: Gate) -> bool {
+        match gate {
+            Gate::Condition(index) => self.scratch.holds(index),
+            gate => gate.of_reporter(self.labels.reporter) == Some(true),
+        }
     }
 
     /// Whether the peer that the labels tell of is known: by metadata, or by its certificate.
