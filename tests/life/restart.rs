@@ -2,7 +2,7 @@
 
 use crate::real_envoy;
 use std::net::TcpListener;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use support::counter::Counter;
 use support::load::Load;
 use support::mesh::{Sidecar, Updates};
@@ -74,9 +74,20 @@ async fn a_hot_restart_loses_nothing() {
     let arrived: u64 = PATHS.iter().map(|path| app.of(path)).sum();
     assert_eq!(arrived, sent.total());
     // The successor is given what the first one had not flushed yet, of our counters as of Envoy's own.
-    let own = Scrape::of(&proxy).await.unwrap().total("envoy_http_entry_downstream_rq_completed");
-    assert!(own > 2_000.0 && own <= as_f64(sent.total()), "{own} of {}", sent.total());
-    let scrape = Scrape::when(&proxy, "istio_requests_total", own).await.unwrap();
+    const OWN: &str = "envoy_http_entry_downstream_rq_completed";
+    let deadline = Instant::now() + Duration::from_secs(5);
+    // A client has its answer a little before it is counted.
+    let scrape = loop {
+        let scrape = Scrape::of(&proxy).await.unwrap();
+        let (own, ours) = (scrape.total(OWN), scrape.total("istio_requests_total"));
+        if own == ours {
+            break scrape;
+        }
+        assert!(Instant::now() < deadline, "Envoy counts {own}, we {ours}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let counted = scrape.total(OWN);
+    assert!(counted > 2_000.0 && counted <= as_f64(sent.total()), "{counted}, not {sent:?}");
     assert_eq!(scrape.all("istio_requests_total").len(), 1, "{}", scrape.text);
     assert_eq!(scrape.total("opmeter_series"), 1.0);
 }
