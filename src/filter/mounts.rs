@@ -5,15 +5,14 @@
 use crate::abi;
 use crate::host::Proxy;
 use opmeter_core::{Recorder, Stream, record};
-use std::collections::VecDeque;
 
 /// What the mounts of one VM have to know of each other.
 #[derive(Debug, Default)]
 pub struct Mounts {
     /// Whether the filter has counted the request whose access logs are being written.
     request_counted: bool,
-    /// Ids of connections that the network filter has counted, oldest first: their access logs are written later.
-    connections_counted: VecDeque<u64>,
+    /// Ids of connections that the network filter has counted, the latest last: their access logs are written later.
+    connections_counted: Vec<u64>,
     /// Requests the filter has counted, and entries of access logs.
     requests: u32,
     entries: u32,
@@ -40,8 +39,10 @@ impl Mounts {
     pub fn on_counted(&mut self, recorder: &Recorder, stream: &Stream) {
         if stream.is_connection() {
             if let (true, Some(id)) = (recorder.counts_connections(), connection_id()) {
-                self.connections_counted.truncate(MAX_CONNECTIONS.saturating_sub(1));
-                self.connections_counted.push_front(id);
+                if self.connections_counted.len() >= MAX_CONNECTIONS {
+                    self.connections_counted.remove(0);
+                }
+                self.connections_counted.push(id);
             }
         } else if recorder.counts_requests() {
             self.request_counted = true;
@@ -105,7 +106,7 @@ fn connection_id() -> Option<u64> {
 }
 
 /// Takes an id off the list; `false` when it is not there.
-fn take(connections: &mut VecDeque<u64>, id: u64) -> bool {
-    let place = connections.iter().rposition(|known| *known == id);
-    place.and_then(|place| connections.remove(place)).is_some()
+fn take(connections: &mut Vec<u64>, id: u64) -> bool {
+    let place = connections.iter().position(|known| *known == id);
+    place.map(|place| connections.remove(place)).is_some()
 }

@@ -5,6 +5,7 @@
 
 use super::scratch::Scratch;
 use super::stream::Stream;
+use crate::attribute::fact::TABLE;
 use crate::attribute::{Fact, Facts};
 use crate::expr::Numbers;
 use crate::metric::standard::{Measure, Occasion};
@@ -63,11 +64,11 @@ impl Known {
         if !plan.records(Occasion::Request) && !plan.records(Occasion::End) {
             return None;
         }
-        let mut facts: Vec<Fact> = plan.request_facts.concat();
-        facts.push(Fact::ListenerDirection);
-        facts.retain(|fact| fact.is_of_labels());
-        facts.sort_unstable_by_key(|fact| fact.index());
-        facts.dedup();
+        let is_asked = |fact: Fact| {
+            fact == Fact::ListenerDirection || plan.request_facts.iter().any(|f| f.contains(&fact))
+        };
+        let of_labels = |fact: &Fact| fact.is_of_labels() && is_asked(*fact);
+        let facts = TABLE.iter().map(|(fact, _)| *fact).filter(of_labels).collect();
         let mut expressions = Vec::new();
         for (_, source) in plan.groups.iter().flat_map(|group| &group.labels) {
             add_expressions(source, &mut expressions);
