@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use support::app::App;
 use support::envoy::Envoy;
 use support::http;
-use support::mesh::Sidecar;
+use support::mesh::{Sidecar, Updates};
 use support::prometheus::Prometheus;
 
 /// Longest wait for alerts.
@@ -62,7 +62,7 @@ async fn healthy(stack: Arc<Stack>) -> Result<()> {
 async fn each(envoy: PathBuf, binary: PathBuf) -> Result<()> {
     let app = App::start(&[]).await?;
     let mut updated = sidecar(app.port, "{}");
-    updated.dynamic = true;
+    updated.updates = Updates::Listener;
     let limited = format!(
         r#"{{"limits": {{"max_series": {BUDGET}}}, "metrics": [{{"dimensions": {{"path": "request.path"}}}}]}}"#
     );

@@ -4,7 +4,7 @@ mod proxy;
 mod stats;
 
 use arbitrary::Unstructured;
-use opmeter_core::config::{self, Config, Override};
+use opmeter_core::config::{self, Config, Override, Target, When};
 use opmeter_core::metric::Label;
 use opmeter_core::metric::standard::HTTP_LABELS;
 use opmeter_core::{Recorder, Stream, plan};
@@ -44,7 +44,7 @@ pub fn filter(data: &[u8]) {
     });
 }
 
-const CONFIGS_TEXT: [&str; 4] = [
+const CONFIGS_TEXT: [&str; 5] = [
     r#"{"definitions": [{"name": "seen", "value": "1"}]}"#,
     r#"{
         "metadata_exchange": {"additional_labels": ["role"], "max_peers": 2},
@@ -73,6 +73,12 @@ const CONFIGS_TEXT: [&str; 4] = [
         "limits": {"max_series": 1},
         "definitions": [{"name": "seen", "value": "1"}]
     }"#,
+    r#"{
+        "telemetry": {"metrics": [{"overrides": [
+            {"match": {"metric": "REQUEST_SIZE", "mode": "CLIENT"}, "disabled": true},
+            {"match": {"mode": "SERVER"}, "tagOverrides": {"verb": {"value": "request.method"}}}
+        ]}]}
+    }"#,
 ];
 
 /// Labels that are left.
@@ -86,11 +92,12 @@ fn configs_known() -> Vec<Config> {
     let few = |text: &&str| {
         let mut config = config_of(text);
         let change = Override {
-            name: String::new(),
+            path: String::new(),
+            target: Target::All,
             dimensions: Vec::new(),
             tags_to_remove: removed.clone(),
             drop: false,
-            condition: String::new(),
+            when: When::Always,
         };
         config.metrics.insert(0, change);
         config
