@@ -74,8 +74,9 @@ const CONFIGS_TEXT: [&str; 5] = [
         "definitions": [{"name": "seen", "value": "1"}]
     }"#,
     r#"{
+        "definitions": [{"name": "seen", "value": "1"}],
         "telemetry": {"metrics": [{"overrides": [
-            {"match": {"metric": "REQUEST_SIZE", "mode": "CLIENT"}, "disabled": true},
+            {"match": {"metric": "REQUEST_SIZE", "mode": "CLIENT"}, "tagOverrides": {"verb": {"value": "request.method"}}},
             {"match": {"mode": "SERVER"}, "tagOverrides": {"verb": {"value": "request.method"}}}
         ]}]}
     }"#,

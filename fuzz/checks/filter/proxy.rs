@@ -189,6 +189,10 @@ impl<'d> Proxy<'d> {
     fn value(&mut self, element: Element) -> Result<Vec<u8>, Failed> {
         Ok(match element {
             Element::Fact(fact) => self.fact(fact),
+            // A connection has no headers.
+            Element::Bare(Fact::Host | Fact::Method | Fact::Path) if self.is_connection() => {
+                return Err(FAILURE);
+            }
             Element::Bare(fact) => {
                 let value = self.fact(fact);
                 return if value.is_empty() { Err(FAILURE) } else { Ok(value) };
@@ -203,6 +207,10 @@ impl<'d> Proxy<'d> {
         })
     }
 
+    fn is_connection(&self) -> bool {
+        self.streams.get(self.current).is_some_and(|stream| stream.connection)
+    }
+
     fn list(&mut self, elements: &[Element]) -> Result<Vec<u8>, Failed> {
         let values: Result<Vec<Vec<u8>>, Failed> =
             elements.iter().map(|element| self.value(*element)).collect();
@@ -210,7 +218,7 @@ impl<'d> Proxy<'d> {
     }
 
     fn answer(&mut self, expression: &Expression, how: u8) -> Result<Vec<u8>, Failed> {
-        let connection = self.streams.get(self.current).is_some_and(|stream| stream.connection);
+        let connection = self.is_connection();
         match expression {
             Expression::Value(element) => self.value(*element),
             Expression::List(elements) => self.list(elements),
