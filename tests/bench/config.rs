@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 /// Nothing but the standard metrics.
 pub const PLAIN: &str = "{}";
 
+/// The same with room for as many label sets as are measured.
+pub const UNLIMITED: &str = r#"{"limits": {"max_series": 100000}}"#;
+
 /// Whether a configuration has the metadata exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exchange {

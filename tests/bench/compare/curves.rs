@@ -1,7 +1,7 @@
 //! Cost against how many there are: of label sets, and of operations.
 
 use super::Bench;
-use crate::config::{PLAIN, conditions, many};
+use crate::config::{UNLIMITED, conditions, many};
 use crate::hand::Hand;
 use crate::mount::{Mount, Place, Tags};
 use crate::running::rounds;
@@ -79,7 +79,7 @@ impl Bench {
         self.phase("label sets");
         let counts = &self.effort.label_sets;
         let place = self.best_place();
-        let mounts = [Mount::none(1), Mount::native(), self.ours("opmeter", place, PLAIN)]
+        let mounts = [Mount::none(1), Mount::native(), self.ours("opmeter", place, UNLIMITED)]
             .map(|mount| mount.with_tags(Tags::Nothing));
         let traffics: Vec<Traffic> = counts.iter().map(|n| Traffic::of_hosts(*n)).collect();
         let few = Traffic::of_hosts(IN_USE);
@@ -141,7 +141,7 @@ impl Bench {
         ];
         let mut new = Vec::new();
         for (tags, kind) in kinds {
-            for mount in [Mount::native(), self.ours("opmeter", self.best_place(), PLAIN)] {
+            for mount in [Mount::native(), self.ours("opmeter", self.best_place(), UNLIMITED)] {
                 let mount = mount.with_tags(tags);
                 let mut running = self.start(&mount, &self.traffic)?;
                 running.warm_up(&self.traffic, self.effort.warm_up)?;
