@@ -25,8 +25,6 @@ pub struct Query {
     quick: Option<ExprId>,
     list: Option<ExprId>,
     direction: Option<ExprId>,
-    /// Direction of the listener, where it is the same for all streams.
-    fixed: Option<i64>,
     /// How many streams to come the quick list is not tried for.
     pause: u32,
 }
@@ -142,12 +140,6 @@ impl Query {
         }
     }
 
-    /// For streams of listeners of one direction.
-    pub(crate) fn of_direction(mut self, direction: i64) -> Self {
-        self.fixed = Some(direction);
-        self
-    }
-
     /// For streams for which `condition` holds: a bool that can be evaluated for every stream. It travels with the facts,
     /// so it costs no call of its own.
     pub(crate) fn only_if(mut self, condition: &'static str, host: &mut impl Host) -> Self {
@@ -175,11 +167,6 @@ impl Query {
         };
         for element in self.branches.get(branch).into_iter().flat_map(|branch| &branch.alone) {
             element.fetch(host, buffer, ranges);
-        }
-        if let Some(direction) = self.fixed {
-            let start = buffer.len();
-            buffer.extend_from_slice(&direction.to_le_bytes());
-            ranges.set_fact(Fact::ListenerDirection, start..buffer.len());
         }
         true
     }

@@ -66,9 +66,11 @@ impl ExchangePlan {
         }
     }
 
-    /// What has to be known of a stream to decide about its headers and to remember its host.
-    pub fn query(host: &mut impl Host) -> Query {
-        Query::compile(&[Fact::ListenerDirection, Fact::ClusterName, Fact::GrpcHost], host)
+    /// What has to be known of a stream to decide about its headers, and if wanted the host to be remembered.
+    pub fn query(remembers_host: bool, host: &mut impl Host) -> Query {
+        let mut facts = vec![Fact::ListenerDirection, Fact::ClusterName];
+        facts.extend(remembers_host.then_some(Fact::GrpcHost));
+        Query::compile(&facts, host)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::health::Errors;
 use super::stream::Exchanged;
-use crate::attribute::gather::{Ranges, fetch_apart};
+use crate::attribute::gather::Ranges;
 use crate::attribute::memory::Memories;
 use crate::attribute::{Fact, Facts, Query};
 use crate::peer::cache::PeerCache;
@@ -16,8 +16,7 @@ use std::rc::Rc;
 /// The exchange of one worker.
 #[derive(Debug)]
 pub(super) struct Exchange {
-    query: Option<Query>,
-    direction: Option<i64>,
+    query: Query,
     peers: PeerCache,
     facts: Ranges,
     buffer: Vec<u8>,
@@ -26,10 +25,8 @@ pub(super) struct Exchange {
 // === impl Exchange ===
 
 impl Exchange {
-    /// With what is asked of a request at once, if it is more than its cluster; `direction` is the listener's, where it is
-    /// known beforehand.
-    pub fn new(query: Option<Query>, direction: Option<i64>, peers: PeerCache) -> Self {
-        Self { query, direction, peers, facts: Ranges::new(), buffer: Vec::new() }
+    pub fn new(query: Query, peers: PeerCache) -> Self {
+        Self { query, peers, facts: Ranges::new(), buffer: Vec::new() }
     }
 
     /// The request headers pass.
@@ -41,20 +38,11 @@ impl Exchange {
         errors: &mut Errors,
     ) -> Exchanged {
         self.buffer.clear();
-        let (buffer, ranges) = (&mut self.buffer, &mut self.facts);
-        match (&mut self.query, self.direction) {
-            (Some(query), _) => {
-                query.fetch(host, buffer, ranges);
-            }
-            (None, Some(_)) => fetch_apart(&[Fact::ClusterName], host, buffer, ranges),
-            (None, None) => {
-                fetch_apart(&[Fact::ListenerDirection, Fact::ClusterName], host, buffer, ranges);
-            }
-        }
+        self.query.fetch(host, &mut self.buffer, &mut self.facts);
         memories.recall(true, host, &mut self.buffer, &mut self.facts);
         let facts = Facts::new(&self.buffer, &self.facts);
-        let direction = self.direction.or_else(|| facts.int(Fact::ListenerDirection));
-        let direction = Direction::from_number(direction.unwrap_or_default());
+        let direction =
+            Direction::from_number(facts.int(Fact::ListenerDirection).unwrap_or_default());
         let cluster = Cluster {
             name: facts.bytes(Fact::ClusterName),
             external: facts.is_true(Fact::ClusterExternal),

@@ -12,7 +12,6 @@ mod view;
 pub use health::count_config_errors;
 pub use stream::Stream;
 
-use crate::attribute::decode;
 use crate::attribute::gather::{fetch_apart, fetch_read};
 use crate::attribute::memory::{Memories, keys_of};
 use crate::attribute::read::{Fetch, Known};
@@ -64,9 +63,6 @@ struct Queries {
     connection: Query,
 }
 
-/// Number of the direction of an inbound listener (`envoy.config.core.v3.TrafficDirection`).
-const INBOUND: i64 = 1;
-
 // === impl Recorder ===
 
 impl Recorder {
@@ -77,11 +73,9 @@ impl Recorder {
         {
             let _ = sink.record(metric, 1);
         }
-        let direction = direction_of_listener(host);
         let exchange = plan.exchange.as_ref().map(|exchange| {
             let peers = PeerCache::new(exchange.max_peers, plan.peer_labels.clone());
-            let query = plan.reports_host_early().then(|| ExchangePlan::query(host));
-            Exchange::new(query, direction, peers)
+            Exchange::new(ExchangePlan::query(plan.reports_host_early(), host), peers)
         });
         let (health, mut errors) = (Health::new(sink), Errors::default());
         let mut series = Series::new(&plan, sink, &mut errors);
@@ -99,7 +93,7 @@ impl Recorder {
             }
         }
         health.tell(errors, sink);
-        let queries = Queries::compile(&plan, direction, host);
+        let queries = Queries::compile(&plan, host);
         let memories = Memories::compile(&plan.all_facts(), host);
         let known = KnownRequests::new(&plan);
         Self { queries, memories, exchange, entries: None, series, known, scratch, health, plan }
@@ -481,7 +475,7 @@ impl Recorder {
 // === impl Queries ===
 
 impl Queries {
-    fn compile(plan: &Plan, direction: Option<i64>, host: &mut impl Host) -> Self {
+    fn compile(plan: &Plan, host: &mut impl Host) -> Self {
         let of_all = |needs: &Needs| vec![needs.facts.clone()];
         let keys = keys_by_reporter(plan);
         let exchanged = match (keys.as_slice(), &plan.exchange) {
@@ -493,8 +487,8 @@ impl Queries {
         };
         Self {
             early: query(&of_all(&plan.early), &plan.early, &plan.early_reads, host),
-            request: query_of(direction, &keys, plan, host),
-            exchanged: query_of(direction, &exchanged, plan, host),
+            request: query(&keys, &plan.request, &plan.reads, host),
+            exchanged: query(&exchanged, &plan.request, &plan.reads, host),
             connection: query(&of_all(&plan.connection), &plan.connection, &plan.reads, host),
         }
     }
@@ -507,30 +501,6 @@ fn without(facts: &[Fact], told: &[Fact]) -> Vec<Fact> {
 /// What is fetched of a request by each reporter, keys in the place of what is remembered.
 fn keys_by_reporter(plan: &Plan) -> Vec<Vec<Fact>> {
     plan.request_facts.iter().map(|facts| keys_of(facts)).collect()
-}
-
-/// The direction of the plugin's listener, which Envoy tells a filter when it is configured; an access logger has none.
-fn direction_of_listener(host: &mut impl Host) -> Option<i64> {
-    let mut value = Vec::new();
-    host.attribute("listener_direction", &mut value).ok()?;
-    decode::int(&value).filter(|direction| *direction > 0)
-}
-
-/// All about a request: what each reporter asks for, or the one that streams in this direction have.
-fn query_of(
-    direction: Option<i64>,
-    facts: &[Vec<Fact>],
-    plan: &Plan,
-    host: &mut impl Host,
-) -> Query {
-    match (facts, direction) {
-        ([inbound, others], Some(direction)) => {
-            let facts = if direction == INBOUND { inbound } else { others };
-            let facts = [without(facts, &[Fact::ListenerDirection])];
-            query(&facts, &plan.request, &plan.reads, host).of_direction(direction)
-        }
-        _ => query(facts, &plan.request, &plan.reads, host),
-    }
 }
 
 fn query(facts: &[Vec<Fact>], needs: &Needs, reads: &Reads, host: &mut impl Host) -> Query {

@@ -163,21 +163,6 @@ fn what_a_stream_lacks_fails_one_list() {
     assert_eq!(proxy.stats.total("istio_requests_total"), 5);
 }
 
-/// Where the listener's direction is known beforehand, streams are not asked for it.
-#[test]
-fn the_direction_of_a_listener_is_asked_for_once() {
-    let mut host = outbound();
-    host.attributes.insert("listener_direction".into(), int(2));
-    let mut proxy = Proxy::new(host);
-    let lists = proxy.host.expressions.iter().filter(|text| text.starts_with('['));
-    assert!(lists.clone().count() > 0);
-    assert!(proxy.host.expressions.iter().all(|text| !text.contains("listener_direction == 1")));
-    proxy.log();
-    assert_eq!(proxy.log(), 1);
-    assert!(proxy.series_with("reporter=.=source;"));
-    assert!(proxy.series_with("destination_workload=.=web-v1;"));
-}
-
 /// What every ordinary request has is taken for granted; after one that had not, the next are asked carefully.
 #[test]
 fn a_list_that_takes_too_much_for_granted_is_not_tried_again_at_once() {

@@ -86,10 +86,11 @@ fn request_list() -> Result<(String, usize)> {
     let configured = opmeter_core::configure(PLAIN.as_bytes(), &mut host);
     let plan = configured.ok().context("the plain configuration is refused")?.plan;
     Recorder::new(plan, &mut host, &mut Nowhere);
-    let lists = host.compiled.into_iter().filter(|text| text.starts_with('['));
+    let lists = host.compiled.into_iter().filter(|text| text.starts_with(BY_DIRECTION));
     let list = lists.filter(|text| text.contains("response.code")).min_by_key(String::len);
     let mut list = list.context("the module compiles no list for requests")?;
-    let facts = list.split(", ").count();
+    let (inbound, _) = list.split_once("] : [").context("a list for each direction")?;
+    let facts = inbound.split(", ").count();
     for absent in [Fact::ContentType, Fact::ClusterName] {
         let guarded = absent.expression();
         let (_, bare) = guarded.split_once(" ? ").context("a fact that guards itself")?;
@@ -97,6 +98,9 @@ fn request_list() -> Result<(String, usize)> {
     }
     Ok((list, facts))
 }
+
+/// How the list begins that takes for granted what it can.
+const BY_DIRECTION: &str = "xds.listener_direction == 1 ? [";
 
 /// A proxy that takes down what is compiled.
 #[derive(Default)]
@@ -114,12 +118,8 @@ impl Host for Listener {
         Err(Failed(1))
     }
 
-    fn attribute(&mut self, path: &str, out: &mut Vec<u8>) -> Result<(), Failed> {
-        if path != "listener_direction" {
-            return Err(Failed(1));
-        }
-        out.extend_from_slice(&1_i64.to_le_bytes());
-        Ok(())
+    fn attribute(&mut self, _: &str, _: &mut Vec<u8>) -> Result<(), Failed> {
+        Err(Failed(1))
     }
 
     fn node(&mut self, _: &[&str]) -> Option<Vec<u8>> {
