@@ -1,9 +1,10 @@
 //! Entries of an access log: streams that nobody followed, told once, at their end.
 
+use super::Recorder;
 use super::health::Errors;
+use super::queries::{keys_by_reporter, query};
 use super::scratch::Scratch;
 use super::stream::{Kind, Outcome, Stream};
-use super::{Recorder, keys_by_reporter, query};
 use crate::attribute::{Fact, Facts, Query};
 use crate::config::Phase;
 use crate::expr::Numbers;

@@ -15,7 +15,7 @@ use crate::port::{MetricId, MetricKind};
 
 /// The requests that are known.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct KnownRequests {
     /// What standard labels are made of, among what is fetched.
     facts: Vec<Fact>,
     /// Expressions that labels are made of.
@@ -56,9 +56,9 @@ const OF_LABELS: [Field; 8] = [
     Field::Identity,
 ];
 
-// === impl Known ===
+// === impl KnownRequests ===
 
-impl Known {
+impl KnownRequests {
     /// Knows nothing yet. `None` for a plan that has nothing to record of requests.
     pub fn new(plan: &Plan) -> Option<Self> {
         if !plan.records(Occasion::Request) && !plan.records(Occasion::End) {
