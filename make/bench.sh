@@ -7,5 +7,5 @@ OPMETER_MODULE=$PWD/dist/opmeter.wasm
 OPMETER_ENVOY=$("${0%/*}/envoy-path.sh")
 export OPMETER_MODULE OPMETER_ENVOY
 command="make bench${FULL:+ FULL=1}${ARGS:+ ARGS=\"$ARGS\"}"
-# shellcheck disable=SC2086 # ARGS are several words.
-cargo run -q --release -p opmeter-bench -- ${FULL:+--full} --command "$command" ${ARGS:-}
+eval "set -- ${ARGS:-}"
+cargo run -q --release -p opmeter-bench -- ${FULL:+--full} --command "$command" "$@"

@@ -193,6 +193,19 @@ fn a_metric_the_proxy_refuses_is_tried_again() {
     assert_eq!(value(&host, "opmeter_host_errors_total"), Some(4.0));
 }
 
+#[test]
+fn what_the_proxy_refused_is_told_by_call() {
+    let case = case("{}");
+    let mut host = host(&case);
+    assert_eq!(value(&host, "opmeter_host_errors_record_metric_total"), None);
+    host.state_mut().inject.insert("proxy_record_metric".to_owned(), status::INTERNAL_FAILURE);
+    stream(&mut host, &case);
+    // Three histograms; counters are incremented.
+    assert_eq!(value(&host, "opmeter_host_errors_record_metric_total"), Some(3.0));
+    assert_eq!(value(&host, "opmeter_host_errors_total"), Some(3.0));
+    assert_eq!(value(&host, "opmeter_host_errors_define_metric_total"), None);
+}
+
 /// A stream that lasts, with the exchange on.
 fn lasting() -> Case {
     let mut case = case(

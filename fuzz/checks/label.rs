@@ -91,7 +91,7 @@ fn build(bootstrap: &Bootstrap, input: &mut Unstructured<'_>) -> Result<()> {
     if version.is_empty() || traps.any(|trap| spelt.contains(trap)) {
         return Ok(());
     }
-    let name = build_info("istio", version);
+    let name = build_info("istio", "proxy", version);
     let (rest, tags) = bootstrap.take_apart(&name);
     assert_eq!(rest, "wasmcustom.istio_build", "{name}");
     assert_eq!(tags.keys().copied().collect::<Vec<_>>(), ["component", "tag"], "{name}");

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! once per configuration   text -> config::raw -> config::validate -> plan::compile -> Plan
-//! once per stream          Host -> attribute::gather -> Facts -> record -> metric::series -> Sink
+//! once per stream          Host -> attribute::query  -> Facts -> record -> metric::series -> Sink
 //! ```
 //!
 //! [`configure`] does the first line, [`Recorder`] the second. The two ports to the outside are in [`port`].

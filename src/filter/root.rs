@@ -3,7 +3,8 @@
 use crate::abi;
 use crate::host::Proxy;
 use crate::streams;
-use opmeter_core::{Configured, Recorder, record};
+use opmeter_core::record::{self, Verdict};
+use opmeter_core::{Configured, Recorder};
 use proxy_wasm::types::LogLevel;
 
 /// A plugin gets its configuration; whether it is accepted.
@@ -19,7 +20,7 @@ pub fn on_configure(context: u32) -> bool {
     match opmeter_core::configure(&text, &mut Proxy) {
         Ok(configured) => accept(context, configured),
         Err(problems) => {
-            record::count_config_errors(problems.len(), &mut Proxy);
+            record::count_configuration(Verdict::Rejected, problems.len(), &mut Proxy);
             for problem in &problems {
                 log::error!("configuration refused: {problem}");
             }
@@ -29,15 +30,17 @@ pub fn on_configure(context: u32) -> bool {
 }
 
 fn accept(context: u32, Configured { plan, warnings }: Configured) -> bool {
-    record::count_config_errors(warnings.len(), &mut Proxy);
+    let problems = warnings.len();
     for warning in &warnings {
         log::warn!("configuration: {warning}");
     }
     let recorder = Recorder::new(plan, &mut Proxy, &mut Proxy);
     let interval = recorder.tick_period();
     if !streams::configure(context, recorder) {
+        record::count_configuration(Verdict::Rejected, problems, &mut Proxy);
         return false;
     }
+    record::count_configuration(Verdict::Accepted, problems, &mut Proxy);
     if let Err(status) = abi::set_tick_period(interval) {
         log::warn!("streams that last are reported at their end only (status {status})");
     }

@@ -39,6 +39,10 @@ impl Bar {
 /// All bars that the measured parts tell of.
 pub fn judge(report: &Report) -> Vec<Bar> {
     let mut bars = of_mounts(report);
+    for pair in report.pairs.iter().flatten() {
+        let what = format!("{} over {}, in one Envoy", pair.name, pair.to);
+        bars.extend(Bar::ratio(what, 1.05, Some(pair.ratio())));
+    }
     if let Some(sets) = &report.series {
         for curve in sets.curves.iter().filter(|curve| curve.name.starts_with("opmeter")) {
             let what = format!("{} label sets over 10: {}", last(curve), curve.name);

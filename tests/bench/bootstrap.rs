@@ -12,18 +12,36 @@ const FILTERS: &str = "type.googleapis.com/envoy.extensions.filters";
 /// Builds the bootstrap of one proxy; `next` is the port of the proxy behind it.
 pub fn build(mount: &Mount, port: u16, admin: &Path, next: Option<u16>) -> Value {
     let clusters: Vec<Value> = next.into_iter().map(cluster).collect();
+    proxy(mount.tags, vec![listener(mount, port, next, "")], clusters, admin, next.is_some())
+}
+
+/// Builds the bootstrap of one proxy with a listener, and a VM of its own, for each mount.
+pub fn side_by_side(mounts: &[Mount], ports: &[u16], admin: &Path) -> Value {
+    let listener = |(mount, port): (&Mount, &u16)| listener(mount, *port, None, &port.to_string());
+    let listeners = mounts.iter().zip(ports).map(listener).collect();
+    let tags = mounts.first().map_or(Tags::Nothing, |mount| mount.tags);
+    proxy(tags, listeners, Vec::new(), admin, false)
+}
+
+fn proxy(
+    tags: Tags,
+    listeners: Vec<Value>,
+    clusters: Vec<Value>,
+    admin: &Path,
+    is_client: bool,
+) -> Value {
     json!({
-        "node": node(if next.is_some() { "reviews" } else { "ratings" }),
+        "node": node(if is_client { "reviews" } else { "ratings" }),
         "admin": { "address": { "pipe": { "path": admin } } },
         // Envoy merges histograms whenever it flushes: its own work, the same for whoever defined them.
         "stats_flush_on_admin": true,
-        "stats_config": { "use_all_default_tags": false, "stats_tags": stats_tags(mount.tags) },
-        "static_resources": { "listeners": [listener(mount, port, next)], "clusters": clusters },
+        "stats_config": { "use_all_default_tags": false, "stats_tags": stats_tags(tags) },
+        "static_resources": { "listeners": listeners, "clusters": clusters },
     })
 }
 
-fn listener(mount: &Mount, port: u16, next: Option<u16>) -> Value {
-    let filters = filter(mount).into_iter().chain([router()]);
+fn listener(mount: &Mount, port: u16, next: Option<u16>, vm: &str) -> Value {
+    let filters = filter(mount, vm).into_iter().chain([router()]);
     let mut route = json!({ "name": "default", "match": { "prefix": "/" } });
     if next.is_some() {
         route["route"] = json!({ "cluster": "next", "timeout": "0s" });
@@ -34,35 +52,35 @@ fn listener(mount: &Mount, port: u16, next: Option<u16>) -> Value {
     let manager = json!({
         "@type": format!("{FILTERS}.network.http_connection_manager.v3.HttpConnectionManager"),
         "stat_prefix": "bench",
-        "access_log": access_log(mount).into_iter().collect::<Vec<_>>(),
+        "access_log": access_log(mount, vm).into_iter().collect::<Vec<_>>(),
         "route_config": {
             "virtual_hosts": [{ "name": "all", "domains": ["*"], "routes": [route] }],
         },
         "http_filters": filters.collect::<Vec<_>>(),
     });
     json!({
-        "name": "bench",
+        "name": format!("bench{vm}"),
         "traffic_direction": if next.is_some() { "OUTBOUND" } else { "INBOUND" },
         "address": { "socket_address": { "address": "127.0.0.1", "port_value": port } },
         "filter_chains": [{ "filters": [{ "name": "manager", "typed_config": manager }] }],
     })
 }
 
-fn filter(mount: &Mount) -> Option<Value> {
+fn filter(mount: &Mount, vm: &str) -> Option<Value> {
     match (&mount.what, mount.place) {
         (What::Wasm { file, config, .. }, Place::Filter) => {
             let layer = format!("{FILTERS}.http.wasm.v3.Wasm");
-            Some(json!({ "name": "wasm", "typed_config": wasm(&layer, file, config) }))
+            Some(json!({ "name": "wasm", "typed_config": wasm(&layer, file, config, vm) }))
         }
         _ => None,
     }
 }
 
-fn access_log(mount: &Mount) -> Option<Value> {
+fn access_log(mount: &Mount, vm: &str) -> Option<Value> {
     match (&mount.what, mount.place) {
         (What::Wasm { file, config, .. }, Place::Logger) => {
             let layer = "type.googleapis.com/envoy.extensions.access_loggers.wasm.v3.WasmAccessLog";
-            let config = wasm(layer, file, config);
+            let config = wasm(layer, file, config, vm);
             Some(json!({ "name": "envoy.access_loggers.wasm", "typed_config": config }))
         }
         (What::Native, _) => Some(native::access_logger()),
@@ -70,12 +88,13 @@ fn access_log(mount: &Mount) -> Option<Value> {
     }
 }
 
-fn wasm(layer: &str, file: &Path, config: &str) -> Value {
+fn wasm(layer: &str, file: &Path, config: &str, vm: &str) -> Value {
     json!({
         "@type": layer,
         "config": {
             "name": "opmeter", "root_id": "opmeter",
             "vm_config": {
+                "vm_id": vm,
                 "runtime": "envoy.wasm.runtime.v8",
                 "code": { "local": { "filename": file } },
             },

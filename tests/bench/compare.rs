@@ -3,11 +3,13 @@
 mod configuring;
 mod curves;
 mod mounts;
+mod pair;
 mod profile;
 
 pub use configuring::Configuring;
 pub use curves::{LabelSets, Series};
 pub use mounts::{Comparison, Row};
+pub use pair::Pair;
 pub use profile::Step;
 
 use crate::config::PLAIN;
@@ -34,6 +36,8 @@ pub struct Effort {
     pub warm_up: Duration,
     /// Load at a fixed rate, in each generation.
     pub latency: Duration,
+    /// Parts of the names of the mounts to compare; all when empty.
+    pub mounts: Vec<String>,
     /// How often memory and start are measured where that is all.
     pub starts: usize,
     /// Numbers of label sets, growing.
@@ -62,11 +66,12 @@ impl Effort {
     /// Under two minutes.
     pub fn quick() -> Self {
         Self {
-            generations: 2,
-            rounds: 4,
+            generations: 1,
+            rounds: 8,
             slice: Duration::from_millis(150),
             warm_up: Duration::from_millis(300),
             latency: Duration::from_millis(400),
+            mounts: Vec::new(),
             starts: 1,
             label_sets: vec![10, 20_000],
         }
@@ -80,6 +85,7 @@ impl Effort {
             slice: Duration::from_millis(400),
             warm_up: Duration::from_millis(1500),
             latency: Duration::from_secs(2),
+            mounts: Vec::new(),
             starts: 5,
             label_sets: vec![10, 100, 1000, 5000, 20_000],
         }

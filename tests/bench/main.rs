@@ -52,6 +52,15 @@ struct Options {
     /// Makes all times so many times longer or shorter.
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
+    /// Only mounts whose names hold one of these, and what they are compared with.
+    #[arg(long, value_name = "NAME")]
+    mount: Vec<String>,
+    /// So many rounds of load on all proxies before they are started anew.
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// How often all proxies are started anew.
+    #[arg(long)]
+    generations: Option<usize>,
     /// Other numbers of label sets, growing.
     #[arg(long, value_delimiter = ',')]
     label_sets: Vec<usize>,
@@ -71,13 +80,15 @@ enum Part {
     Configure,
     /// Cost against the number of operations, ours and the host's.
     Operations,
+    /// 10,000 operations against three, in one Envoy.
+    Pairs,
     /// Where the time goes.
     Profile,
 }
 
 const QUICK: [Part; 3] = [Part::Mounts, Part::Series, Part::Configure];
-const ALL: [Part; 5] =
-    [Part::Mounts, Part::Series, Part::Configure, Part::Operations, Part::Profile];
+const ALL: [Part; 6] =
+    [Part::Mounts, Part::Pairs, Part::Series, Part::Configure, Part::Operations, Part::Profile];
 
 fn main() -> Result<()> {
     let options = Options::parse();
@@ -90,6 +101,9 @@ fn main() -> Result<()> {
     if !options.label_sets.is_empty() {
         effort.label_sets = options.label_sets;
     }
+    effort.rounds = options.rounds.unwrap_or(effort.rounds);
+    effort.generations = options.generations.unwrap_or(effort.generations);
+    effort.mounts = options.mount;
     let folder = tempfile::tempdir()?;
     let module = options.module.canonicalize();
     let module = module.with_context(|| format!("no module {}", options.module.display()))?;
@@ -107,6 +121,7 @@ fn main() -> Result<()> {
             Part::Series => report.series = Some(bench.series()?),
             Part::Configure => report.configuring = Some(bench.configuring()?),
             Part::Operations => report.operations = Some(bench.operations()?),
+            Part::Pairs => report.pairs = Some(bench.pairs()?),
             Part::Profile => report.profile = Some(bench.profile()?),
         }
     }

@@ -1,7 +1,7 @@
 //! Tables for people, in Markdown.
 
 use crate::bars::{self, Bar};
-use crate::compare::{Comparison, Configuring, LabelSets, Row, Series, Step};
+use crate::compare::{Comparison, Configuring, LabelSets, Pair, Row, Series, Step};
 use crate::plot;
 use crate::sample::{Spread, median};
 use anyhow::{Context, Result};
@@ -15,6 +15,7 @@ pub struct Report {
     command: String,
     machine: Vec<String>,
     pub mounts: Option<Comparison>,
+    pub pairs: Option<Vec<Pair>>,
     pub series: Option<LabelSets>,
     pub configuring: Option<Configuring>,
     pub operations: Option<Vec<Series>>,
@@ -32,6 +33,7 @@ impl Report {
             command,
             machine,
             mounts: None,
+            pairs: None,
             series: None,
             configuring: None,
             operations: None,

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// For the kernel to take down what a thread that went to sleep has used.
-const ASLEEP: Duration = Duration::from_millis(2);
+pub const ASLEEP: Duration = Duration::from_millis(2);
 
 /// A mount's proxies and a client.
 #[derive(Debug)]
@@ -60,12 +60,14 @@ impl<'a> Running<'a> {
         Ok((self.cpu()? - before).as_secs_f64() * 1e6 / traffic.len() as f64)
     }
 
-    /// Sends requests until V8 has compiled what it wants to compile and all caches are warm.
+    /// Sends requests until V8 has compiled what it wants to compile and all caches are warm, where there are any.
     ///
     /// # Errors
     /// When a request is not answered.
     pub fn warm_up(&mut self, traffic: &Traffic, time: Duration) -> Result<()> {
-        self.once(traffic)?;
+        if self.mount.counts() {
+            self.once(traffic)?;
+        }
         self.client.closed_loop(traffic, time)?;
         self.proxies.iter().try_for_each(Proxy::settle)
     }

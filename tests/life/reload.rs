@@ -203,7 +203,11 @@ async fn broken(envoy: &Path, updates: Updates) {
     let load = Load::start(proxy.traffic_port, CONNECTIONS, &PATHS);
     load.wait_for(500).await.unwrap();
     let good = Scrape::of(&proxy).await.unwrap().total(taken);
-    let mut told = 0.0;
+    let own = async |name: &str| Scrape::of(&proxy).await.unwrap().total(name);
+    let accepted = own("opmeter_config_accepted_total").await;
+    // The main thread's VM and each worker's have read it.
+    assert!(accepted >= 2.0, "{accepted}");
+    let (mut told, mut rejected) = (0.0, 0.0);
     let broken = [
         (
             r#"{"metrics":[{"dimension":{}}]}"#,
@@ -219,9 +223,12 @@ async fn broken(envoy: &Path, updates: Updates) {
         rises(&proxy, refused, 1.0 + number as f64).await;
         let log = proxy.log().unwrap();
         assert!(log.contains(message), "{message}\n{log}");
-        let errors = Scrape::of(&proxy).await.unwrap().total("opmeter_config_errors_total");
+        let errors = own("opmeter_config_errors_total").await;
         assert!(errors > told, "{errors} problems counted, {told} before");
-        told = errors;
+        let refusals = own("opmeter_config_rejected_total").await;
+        assert!(refusals > rejected, "{refusals} refusals counted, {rejected} before");
+        assert_eq!(own("opmeter_config_accepted_total").await, accepted);
+        (told, rejected) = (errors, refusals);
         let answered = load.answered();
         load.wait_for(answered + 500).await.unwrap();
     }

@@ -27,8 +27,10 @@ const DIMENSIONS: [(&str, &str); 9] = [
 ];
 
 /// What the module tells beside its metrics of requests.
-const OWN: [&str; 7] = [
+const OWN: [&str; 9] = [
     "istio_build",
+    "opmeter_build",
+    "opmeter_config_accepted_total",
     "opmeter_config_errors_total",
     "opmeter_evaluation_errors_total",
     "opmeter_host_errors_total",

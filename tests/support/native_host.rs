@@ -11,6 +11,7 @@ use crate::value::Value;
 use opmeter_core::port::{
     Content, ExprId, Failed, Host, Message, MetricId, MetricKind, Refused, Sink,
 };
+use opmeter_core::record::{Verdict, count_configuration};
 use opmeter_core::{Configured, Recorder, Stream};
 use std::collections::BTreeMap;
 
@@ -360,7 +361,7 @@ pub fn run(case: &Case, mount: Mount) -> Outcome {
             return Outcome { refused, ..Outcome::default() };
         }
     };
-    opmeter_core::record::count_config_errors(warnings.len(), &mut statistics);
+    count_configuration(Verdict::Accepted, warnings.len(), &mut statistics);
     let recorder = Recorder::new(plan, &mut proxy, &mut statistics);
     let log = warnings.iter().map(ToString::to_string).collect();
     let outcome = Outcome { log, ..Outcome::default() };

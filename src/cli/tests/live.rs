@@ -6,60 +6,16 @@ use std::path::Path;
 
 use command::envoy::{self, Running, free_ports};
 use command::opmeter;
-
-const PROJECT: &str = r#"
-module: {file: MODULE}
-where: {side: inbound, selector: {app: ratings}, deployment: ratings-v1}
-attributes:
-- output_attribute: op
-  operations:
-  - {method: GET, path: "/items/{id}", value: get_item}
-  - {path: "/orders", value: orders}
-dimensions: {request_operation: op}
-"#;
+use command::sidecar::Sidecar;
 
 fn here() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A sidecar with the module, of a rendered bootstrap that `change` may alter.
-struct Sidecar {
-    running: Running,
-    traffic: String,
-    scrape: String,
-}
-
-impl Sidecar {
-    fn start(change: impl Fn(String) -> String) -> Option<Self> {
-        let (binary, module) = envoy::parts()?;
-        let folder = tempfile::tempdir().expect("a folder");
-        let project = PROJECT.replace("MODULE", &module.to_string_lossy());
-        std::fs::write(folder.path().join("opmeter.yaml"), project).expect("a project");
-        let output = opmeter(folder.path(), &["render", "--as", "bootstrap"]);
-        assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
-        let [traffic, admin, scrape] = free_ports();
-        let text = output
-            .stdout
-            .replace("port_value: 15006", &format!("port_value: {traffic}"))
-            .replace("port_value: 15000", &format!("port_value: {admin}"))
-            .replace("port_value: 15090", &format!("port_value: {scrape}"))
-            .replacen("admin:", "stats_flush_interval: 1s\nadmin:", 1);
-        let running = Running::start(&binary, &change(text), admin);
-        let local = |port: u16| format!("127.0.0.1:{port}");
-        Some(Self { running, traffic: local(traffic), scrape: local(scrape) })
-    }
-
-    fn call(&self, path: &str, times: usize) {
-        for _ in 0..times {
-            envoy::get(&self.traffic, path).expect("an answer");
-        }
-    }
-
-    fn doctor(&self) -> (i32, String) {
-        let output = opmeter(here(), &["doctor", &self.running.admin]);
-        assert_eq!(output.stderr, "");
-        (output.code, output.stdout)
-    }
+fn doctor(sidecar: &Sidecar) -> (i32, String) {
+    let output = opmeter(here(), &["doctor", &sidecar.running.admin]);
+    assert_eq!(output.stderr, "");
+    (output.code, output.stdout)
 }
 
 fn unchanged(text: String) -> String {
@@ -135,10 +91,10 @@ fn an_address_without_a_proxy_is_one_sentence() {
 #[test]
 fn doctor_is_content_with_a_sound_proxy() {
     let Some(sidecar) = Sidecar::start(unchanged) else { return };
-    let (code, said) = sidecar.doctor();
+    let (code, said) = doctor(&sidecar);
     assert!(code == 0 && said.contains("note     no request has passed yet"), "{said}");
     sidecar.call("/items/7", 1);
-    let (code, said) = sidecar.doctor();
+    let (code, said) = doctor(&sidecar);
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("fine     the module is mounted once\n"), "{said}");
     assert!(said.contains("fine     1 series of istio_requests_total"), "{said}");
@@ -155,7 +111,7 @@ fn doctor_finds_that_the_module_is_not_loaded() {
     };
     let Some(sidecar) = Sidecar::start(without) else { return };
     sidecar.call("/items/7", 1);
-    let (code, said) = sidecar.doctor();
+    let (code, said) = doctor(&sidecar);
     assert_eq!(code, 1, "{said}");
     assert!(
         said.contains("problem  the module is not loaded: none of 2 listeners has it\n"),
@@ -174,7 +130,7 @@ fn doctor_finds_labels_without_tags() {
     };
     let Some(sidecar) = Sidecar::start(without) else { return };
     sidecar.call("/items/7", 1);
-    let (code, said) = sidecar.doctor();
+    let (code, said) = doctor(&sidecar);
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("problem  label \"request_operation\" has no stats tag\n"), "{said}");
     assert!(

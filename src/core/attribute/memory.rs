@@ -3,7 +3,7 @@
 //! A key costs one short element of a list; what is remembered under it would cost ten times that on every stream.
 
 use super::fact::Fact;
-use super::gather::{Facts, Ranges};
+use super::facts::{Facts, Ranges};
 use crate::expr::Numbers;
 use crate::limits::{MAX_REMEMBERED, MAX_REMEMBERED_BYTES};
 use crate::port::{ExprId, Host};

@@ -1,10 +1,14 @@
 //! What the core asks a proxy about one stream: the table of facts, how they are fetched, and how values are encoded.
 
+pub(crate) mod apart;
 pub mod decode;
 pub mod fact;
-pub mod gather;
+pub(crate) mod facts;
+mod list;
 pub(crate) mod memory;
+mod query;
 pub(crate) mod read;
 
 pub use fact::Fact;
-pub use gather::{Facts, Query};
+pub use facts::Facts;
+pub use query::Query;

@@ -137,12 +137,12 @@ fn overlapping<'a>(
     windows.enumerate().filter(move |(_, window)| found(window)).map(|(at, _)| at)
 }
 
-/// Stat name of `istio_build`, in the form Istio's bootstrap takes `component` and `tag` out of.
-pub fn build_info(prefix: &str, version: &[u8]) -> String {
+/// Stat name of `istio_build`, in the form Istio's bootstrap takes `component` and `tag` out of; the component as it stands.
+pub fn build_info(prefix: &str, component: &str, version: &[u8]) -> String {
     let version = String::from_utf8_lossy(version);
     let version: String =
         version.chars().map(|c| if c == ';' || c.is_control() { REPLACEMENT } else { c }).collect();
-    format!("component.proxy.tag.{version};.{prefix}_build")
+    format!("component.{component}.tag.{version};.{prefix}_build")
 }
 
 #[cfg(test)]
@@ -254,7 +254,10 @@ mod tests {
 
     #[test]
     fn build_info_is_what_istios_regexes_expect() {
-        assert_eq!(build_info("istio", b"1.24.0"), "component.proxy.tag.1.24.0;.istio_build");
+        assert_eq!(
+            build_info("istio", "proxy", b"1.24.0"),
+            "component.proxy.tag.1.24.0;.istio_build"
+        );
     }
 
     proptest! {

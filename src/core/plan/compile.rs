@@ -99,12 +99,18 @@ pub fn compile(config: &Config, host: &mut impl Host, warnings: &mut Vec<Diagnos
         ),
         limits: config.limits.clone(),
         prewarm,
-        build_info: config
-            .standard_metrics
-            .then(|| name::build_info(&config.stat_names.prefix, &local.istio_version)),
+        build_infos: build_infos(config, &local),
         local,
         attribute_names,
     }
+}
+
+/// Versions of what runs here: of the proxy, where its metrics are the module's, and of the module.
+fn build_infos(config: &Config, local: &LocalNode) -> Vec<String> {
+    let prefix = &config.stat_names.prefix;
+    let proxy = || name::build_info(prefix, "proxy", &local.istio_version);
+    let module = name::build_info("opmeter", "opmeter", env!("CARGO_PKG_VERSION").as_bytes());
+    config.standard_metrics.then(proxy).into_iter().chain([module]).collect()
 }
 
 /// Names of the derived attributes, each once, declared.

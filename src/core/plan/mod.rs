@@ -73,7 +73,7 @@ pub struct Plan {
     /// How stat names are written.
     pub(crate) encoder: Encoder,
     /// Stat name of the build gauge; `None` without standard metrics.
-    pub(crate) build_info: Option<String>,
+    pub(crate) build_infos: Vec<String>,
     /// Metadata exchange; `None` leaves headers alone.
     pub(crate) exchange: Option<ExchangePlan>,
     /// Pod labels of peers that are kept.

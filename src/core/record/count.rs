@@ -1,7 +1,7 @@
 //! Counts a stream at its end: a request like one before by its metrics, a new one by its labels.
 
 use super::Recorder;
-use super::health::{Errors, count};
+use super::health::{Call, Errors, count};
 use super::known::Metric;
 use super::series::LabelSet;
 use super::stream::{Kind, Stream};
@@ -22,7 +22,7 @@ impl Recorder {
         let facts = Facts::new(&self.scratch.facts, &self.scratch.ranges);
         for Metric { kind, id, measure } in metrics {
             if let Some(amount) = amount(*measure, &facts, &self.scratch) {
-                errors.host_call(add(*kind, *id, amount, sink));
+                errors.host_call(Call::RecordMetric, add(*kind, *id, amount, sink));
             }
         }
         if metrics.is_empty()
@@ -63,14 +63,14 @@ impl Recorder {
                 let amount = amount(measure, &facts, &self.scratch);
                 let id = amount.and_then(|_| {
                     let id = self.series.id(set, found, place, &self.plan.encoder, sink);
-                    errors.host_call(id).flatten()
+                    errors.host_call(Call::DefineMetric, id).flatten()
                 });
                 let (Some(id), Some(amount)) = (id, amount) else {
                     metrics = None;
                     continue;
                 };
                 metrics.iter_mut().for_each(|all| all.push(Metric { kind, id, measure }));
-                errors.host_call(add(kind, id, amount, sink));
+                errors.host_call(Call::RecordMetric, add(kind, id, amount, sink));
             }
             if found.is_some_and(|found| found.new) {
                 self.series.prewarm(set, &self.plan, &self.health, sink, errors);

@@ -1,7 +1,7 @@
 //! What a stream's attributes, dimensions and conditions come to.
 
 use super::Recorder;
-use super::health::Errors;
+use super::health::{Call, Errors};
 use super::scratch::Scratch;
 use super::stream::{Kind, Outcome, Stream};
 use super::view;
@@ -42,7 +42,7 @@ impl Recorder {
         for (side, peer) in peers {
             if let (true, Some(peer)) = (self.plan.published_peers.reads(side), peer) {
                 let value = filter_state::encode(peer, &self.plan.peer_labels);
-                errors.host_call(host.publish(side.key(), &value));
+                errors.host_call(Call::SetAttribute, host.publish(side.key(), &value));
             }
         }
         errors
@@ -73,7 +73,7 @@ impl Recorder {
                     let name = plan.attribute_names.get(attribute.name);
                     let name = name.filter(|_| !*silent);
                     let published = name.map(|name| host.publish(name, attribute.value(value)));
-                    errors.host_call(published.unwrap_or(Ok(())));
+                    errors.host_call(Call::SetAttribute, published.unwrap_or(Ok(())));
                 }
                 Err(_) => errors.evaluation(),
             }

@@ -1,8 +1,8 @@
 //! The metadata exchange on one message's headers.
 
-use super::health::Errors;
+use super::health::{Call, Errors};
 use super::stream::Exchanged;
-use crate::attribute::gather::Ranges;
+use crate::attribute::facts::Ranges;
 use crate::attribute::memory::Memories;
 use crate::attribute::{Fact, Facts, Query};
 use crate::peer::cache::PeerCache;
@@ -93,10 +93,11 @@ impl Exchange {
             came = (Received::of(&id, &metadata), self.peer(&metadata, errors));
         }
         if step.add_id {
-            errors.host_call(host.set_header(message, ID_HEADER, &plan.id));
+            errors.host_call(Call::Header, host.set_header(message, ID_HEADER, &plan.id));
         }
         if step.add_metadata {
-            errors.host_call(host.set_header(message, METADATA_HEADER, &plan.metadata));
+            errors
+                .host_call(Call::Header, host.set_header(message, METADATA_HEADER, &plan.metadata));
         }
         came
     }
@@ -113,16 +114,16 @@ impl Exchange {
 
 /// The client, if it tells who it is in `baggage`. The header is the application's too and stays.
 fn told_by_baggage(host: &mut impl Host, errors: &mut Errors) -> Option<Rc<Peer>> {
-    let value = errors.host_call(host.header(Message::Request, "baggage"))??;
+    let value = errors.host_call(Call::Header, host.header(Message::Request, "baggage"))??;
     baggage::parse(&value).map(Rc::new)
 }
 
 /// Reads a header and takes it away; empty when it is not there.
 #[inline(never)]
 fn take(message: Message, name: &str, host: &mut impl Host, errors: &mut Errors) -> Vec<u8> {
-    let Some(Some(value)) = errors.host_call(host.header(message, name)) else {
+    let Some(Some(value)) = errors.host_call(Call::Header, host.header(message, name)) else {
         return Vec::new();
     };
-    errors.host_call(host.remove_header(message, name));
+    errors.host_call(Call::Header, host.remove_header(message, name));
     value
 }

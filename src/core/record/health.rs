@@ -7,6 +7,8 @@ use crate::port::{Failed, MetricId, MetricKind, Sink};
 pub(super) struct Health {
     evaluation_errors: Option<MetricId>,
     host_errors: Option<MetricId>,
+    /// By call, each defined when it first fails.
+    errors_of_calls: [Option<MetricId>; CALLS],
     peer_decode_errors: Option<MetricId>,
     overflow: Option<MetricId>,
     series: Option<MetricId>,
@@ -16,17 +18,53 @@ pub(super) struct Health {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Errors {
     evaluation: u32,
-    host: u32,
+    /// By call.
+    host: [u32; CALLS],
     peer_decode: u32,
     overflow: u32,
 }
 
-/// Counts problems of configurations, see [`count_config_errors`].
+/// What the proxy was asked to do when it refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    DefineMetric,
+    RecordMetric,
+    /// Data that workers share.
+    SharedData,
+    SetAttribute,
+    /// To read, set or remove one.
+    Header,
+}
+
+/// What became of a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is in force, but for the parts that had problems.
+    Accepted,
+    /// The one before stays in force, if there is one.
+    Rejected,
+}
+
+const CALLS: usize = 5;
+
+/// Counts configurations that are in force, see [`count_configuration`].
+const ACCEPTED: &str = "opmeter_config_accepted_total";
+/// Counts configurations that are not.
+const REJECTED: &str = "opmeter_config_rejected_total";
+/// Counts the problems in either.
 const CONFIG_ERRORS: &str = "opmeter_config_errors_total";
 /// Counts expressions that could not be evaluated for a stream.
 const EVALUATION_ERRORS: &str = "opmeter_evaluation_errors_total";
 /// Counts calls by which the proxy refused a metric, an attribute or a header.
 const HOST_ERRORS: &str = "opmeter_host_errors_total";
+/// The same by call, in the order of [`Call`].
+const ERRORS_OF_CALLS: [&str; CALLS] = [
+    "opmeter_host_errors_define_metric_total",
+    "opmeter_host_errors_record_metric_total",
+    "opmeter_host_errors_shared_data_total",
+    "opmeter_host_errors_set_attribute_total",
+    "opmeter_host_errors_header_total",
+];
 /// Counts peer metadata that could not be read.
 const PEER_DECODE_ERRORS: &str = "opmeter_peer_decode_errors_total";
 
@@ -35,10 +73,22 @@ const OVERFLOW: &str = "opmeter_series_overflow_total";
 /// Label sets that all workers hold together.
 const SERIES: &str = "opmeter_series";
 
-/// Adds to `opmeter_config_errors_total`; once per worker, as each reads the configuration for itself.
+/// Counts a configuration and the problems in it; once per worker, as each reads the configuration for itself.
+pub fn count_configuration(verdict: Verdict, problems: usize, sink: &mut impl Sink) {
+    for (name, wanted) in [(ACCEPTED, Verdict::Accepted), (REJECTED, Verdict::Rejected)] {
+        add(name, usize::from(verdict == wanted), sink);
+    }
+    count_config_errors(problems, sink);
+}
+
+/// Counts problems that show when a configuration is in force already.
 pub fn count_config_errors(problems: usize, sink: &mut impl Sink) {
-    if let Ok(metric) = sink.define(MetricKind::Counter, CONFIG_ERRORS) {
-        let _ = count(metric, u64::try_from(problems).unwrap_or(u64::MAX), sink);
+    add(CONFIG_ERRORS, problems, sink);
+}
+
+fn add(name: &str, amount: usize, sink: &mut impl Sink) {
+    if let Ok(metric) = sink.define(MetricKind::Counter, name) {
+        let _ = count(metric, u64::try_from(amount).unwrap_or(u64::MAX), sink);
     }
 }
 
@@ -59,6 +109,7 @@ impl Health {
         Self {
             evaluation_errors: counter(EVALUATION_ERRORS),
             host_errors: counter(HOST_ERRORS),
+            errors_of_calls: [None; CALLS],
             peer_decode_errors: counter(PEER_DECODE_ERRORS),
             overflow: counter(OVERFLOW),
             series: sink.define(MetricKind::Gauge, SERIES).ok(),
@@ -70,15 +121,33 @@ impl Health {
         self.series.map_or(Ok(()), |gauge| sink.increment(gauge, 1))
     }
 
-    pub fn tell(&self, errors: Errors, sink: &mut impl Sink) {
+    pub fn tell(&mut self, errors: Errors, sink: &mut impl Sink) {
+        let host = errors.host.iter().fold(0, |sum: u32, errors| sum.saturating_add(*errors));
+        if host > 0 {
+            self.tell_calls(errors, sink);
+        }
         let counters = [
             (self.evaluation_errors, errors.evaluation),
-            (self.host_errors, errors.host),
+            (self.host_errors, host),
             (self.peer_decode_errors, errors.peer_decode),
             (self.overflow, errors.overflow),
         ];
         for (counter, errors) in counters {
             if let Some(counter) = counter {
+                let _ = count(counter, u64::from(errors), sink);
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn tell_calls(&mut self, errors: Errors, sink: &mut impl Sink) {
+        for ((counter, errors), name) in
+            self.errors_of_calls.iter_mut().zip(errors.host).zip(ERRORS_OF_CALLS)
+        {
+            if errors > 0 && counter.is_none() {
+                *counter = sink.define(MetricKind::Counter, name).ok();
+            }
+            if let Some(counter) = *counter {
                 let _ = count(counter, u64::from(errors), sink);
             }
         }
@@ -100,16 +169,20 @@ impl Errors {
         self.overflow = self.overflow.saturating_add(1);
     }
 
-    pub fn host_call<T>(&mut self, result: Result<T, Failed>) -> Option<T> {
-        if result.is_err() {
-            self.host = self.host.saturating_add(1);
+    pub fn host_call<T>(&mut self, call: Call, result: Result<T, Failed>) -> Option<T> {
+        if result.is_err()
+            && let Some(errors) = self.host.get_mut(call as usize)
+        {
+            *errors = errors.saturating_add(1);
         }
         result.ok()
     }
 
     pub fn merge(&mut self, other: Self) {
         self.evaluation = self.evaluation.saturating_add(other.evaluation);
-        self.host = self.host.saturating_add(other.host);
+        for (errors, other) in self.host.iter_mut().zip(other.host) {
+            *errors = errors.saturating_add(other);
+        }
         self.peer_decode = self.peer_decode.saturating_add(other.peer_decode);
         self.overflow = self.overflow.saturating_add(other.overflow);
     }

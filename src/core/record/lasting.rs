@@ -3,12 +3,12 @@
 use super::Recorder;
 use super::count::add;
 use super::derive::{evaluate, values};
-use super::health::Errors;
+use super::health::{Call, Errors};
 use super::scratch::Scratch;
 use super::series::LabelSet;
 use super::stream::{Exchanged, Growth, Kind, Quantities, Stream};
 use super::view::{View, quantities};
-use crate::attribute::gather::{fetch_apart, fetch_read};
+use crate::attribute::apart::{fetch_apart, fetch_read};
 use crate::attribute::read::Known;
 use crate::attribute::{Fact, Facts};
 use crate::expr;
@@ -121,7 +121,10 @@ impl Recorder {
             let found = self.series.find(set, &self.health, sink, &mut errors);
             let ids = group.metrics.iter().enumerate().map(|(place, metric)| {
                 let found = found.filter(|_| view.records(metric));
-                errors.host_call(self.series.id(set, found, place, &self.plan.encoder, sink))?
+                errors.host_call(
+                    Call::DefineMetric,
+                    self.series.id(set, found, place, &self.plan.encoder, sink),
+                )?
             });
             opened.push(ids.collect());
         }
@@ -144,7 +147,7 @@ impl Recorder {
             for (metric, id) in group.metrics.iter().zip(ids) {
                 if let (Measure::Growth(quantity), Some(id)) = (metric.measure, *id) {
                     let amount = now.of(quantity).saturating_sub(growth.reported.of(quantity));
-                    errors.host_call(add(metric.kind, id, amount, sink));
+                    errors.host_call(Call::RecordMetric, add(metric.kind, id, amount, sink));
                 }
             }
         }

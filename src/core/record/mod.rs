@@ -21,7 +21,7 @@ mod series;
 mod stream;
 mod view;
 
-pub use health::count_config_errors;
+pub use health::{Verdict, count_config_errors, count_configuration};
 pub use stream::Stream;
 
 use crate::attribute::Facts;
@@ -61,16 +61,16 @@ pub struct Recorder {
 impl Recorder {
     /// Starts recording; defines the metrics that do not depend on streams.
     pub fn new(plan: Plan, host: &mut impl Host, sink: &mut impl Sink) -> Self {
-        if let Some(name) = &plan.build_info
-            && let Ok(metric) = sink.define(MetricKind::Gauge, name)
-        {
-            let _ = sink.record(metric, 1);
+        for name in &plan.build_infos {
+            if let Ok(metric) = sink.define(MetricKind::Gauge, name) {
+                let _ = sink.record(metric, 1);
+            }
         }
         let exchange = plan.exchange.as_ref().map(|exchange| {
             let peers = PeerCache::new(exchange.max_peers, plan.peer_labels.clone());
             Exchange::new(ExchangePlan::query(plan.reports_host_early(), host), peers)
         });
-        let (health, mut errors) = (Health::new(sink), Errors::default());
+        let (mut health, mut errors) = (Health::new(sink), Errors::default());
         let mut series = Series::new(&plan, sink, &mut errors);
         let mut scratch = Scratch::new();
         scratch.begin(&plan, &Stream::default());

@@ -1,7 +1,7 @@
 //! Buffers used again for every stream.
 
 use super::stream::{Outcome, Stream};
-use crate::attribute::gather::Ranges;
+use crate::attribute::facts::Ranges;
 use crate::plan::Plan;
 use std::ops::Range;
 

@@ -3,7 +3,7 @@
 //! A set that was seen before costs one lookup. A new one asks the budget, and is folded step by step until there is room:
 //! then it is as if the stream had had these labels, and every total stays exact.
 
-use super::health::{Errors, Health};
+use super::health::{Call, Errors, Health};
 use super::view::View;
 use crate::Hashing;
 use crate::config::Limits;
@@ -83,7 +83,7 @@ impl Series {
     /// Empty tables, and what other workers have admitted.
     pub fn new(plan: &Plan, sink: &mut impl Sink, errors: &mut Errors) -> Self {
         let (sets, opened) = Registry::open(SETS.to_owned(), sink);
-        errors.host_call(opened);
+        errors.host_call(Call::SharedData, opened);
         let mut series = Self {
             tables: Vec::new(),
             sets,
@@ -186,12 +186,12 @@ impl Series {
             if table.series.find(hash, folded.values()).is_some() {
                 continue;
             }
-            match errors.host_call(self.sets.admit(hash, limit, sink)) {
+            match errors.host_call(Call::SharedData, self.sets.admit(hash, limit, sink)) {
                 Some(Admission::Full) => return,
                 _ if !room => return,
                 Some(Admission::Known) => {}
                 Some(Admission::New) | None => {
-                    errors.host_call(health.count_set(sink));
+                    errors.host_call(Call::RecordMetric, health.count_set(sink));
                 }
             }
             let metrics = &set.group.metrics;
@@ -204,7 +204,7 @@ impl Series {
                 if !set.view.may_record(metric) {
                     continue;
                 }
-                *id = errors.host_call(sink.define(metric.kind, &name));
+                *id = errors.host_call(Call::DefineMetric, sink.define(metric.kind, &name));
                 if let (Some(id), MetricKind::Counter) = (*id, metric.kind) {
                     // Makes Envoy show it to those who ask for what is used only; no harm where that fails.
                     let _ = sink.record(id, 0);
@@ -218,7 +218,7 @@ impl Series {
             return place;
         }
         let (values, opened) = Registry::open([VALUES, label].concat(), sink);
-        errors.host_call(opened);
+        errors.host_call(Call::SharedData, opened);
         self.values.push((label.to_owned(), values));
         self.values.len().saturating_sub(1)
     }
@@ -260,12 +260,12 @@ impl Series {
             if !room && fold != Fold::All {
                 continue;
             }
-            match errors.host_call(self.sets.admit(hash, limit, sink)) {
+            match errors.host_call(Call::SharedData, self.sets.admit(hash, limit, sink)) {
                 Some(Admission::Full) if fold < Fold::All => continue,
                 Some(Admission::Known) => {}
                 // The last one is taken even where other workers were always faster to share theirs.
                 Some(Admission::New | Admission::Full) | None => {
-                    errors.host_call(health.count_set(sink));
+                    errors.host_call(Call::RecordMetric, health.count_set(sink));
                 }
             }
             let place = table.series.insert(hash, folded.values(), set.group.metrics.len());
@@ -351,7 +351,8 @@ fn is_one_too_many(
     match value {
         Value::Text(value) if value != UNKNOWN => {
             let hash = Hashing::with_seed(0).hash_one(value);
-            errors.host_call(values.admit(hash, most, sink)) == Some(Admission::Full)
+            errors.host_call(Call::SharedData, values.admit(hash, most, sink))
+                == Some(Admission::Full)
         }
         _ => false,
     }

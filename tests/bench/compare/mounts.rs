@@ -132,6 +132,16 @@ impl Bench {
         }
         mounts.push(Mount::none(2));
         mounts.push(ours("two hops: filter, exchange", &exchange).twice());
+        let named = &self.effort.mounts;
+        let mut is_wanted = |mount: &Mount| {
+            named.is_empty()
+                || mount.name.ends_with("none")
+                || named.iter().any(|name| mount.name.contains(name))
+        };
+        mounts.retain(&mut is_wanted);
+        if !mounts.iter().any(|mount| mount.hops > 1 && !mount.name.ends_with("none")) {
+            mounts.retain(|mount| mount.hops == 1);
+        }
         Ok(mounts)
     }
 

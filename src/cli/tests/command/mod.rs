@@ -3,6 +3,8 @@
 
 pub mod editor;
 pub mod envoy;
+pub mod sidecar;
+pub mod terminal;
 
 use std::ffi::OsStr;
 use std::path::Path;

@@ -1,13 +1,14 @@
-//! Fetches facts of a stream: with one evaluation of a list, or one by one where none can be evaluated.
+//! Fetches facts of a stream: with one evaluation of a list, or one by one where it cannot be evaluated.
 
 use super::decode::{self, Pairs};
-use super::fact::{FACT_COUNT, Fact, TABLE};
-use super::read::{Fetch, MARK};
+use super::fact::{Fact, TABLE};
+use super::facts::{Facts, Key, Ranges};
+use super::list::{self, Branch, Element, Style};
+use super::read::Fetch;
 use crate::expr::Slot;
 use crate::limits::GUARDED_AFTER_FAILURE;
 use crate::port::{ExprId, Host};
 use std::borrow::Cow;
-use std::ops::Range;
 
 /// Facts, and what expressions read, that are fetched together, compiled once.
 ///
@@ -29,12 +30,6 @@ pub struct Query {
     pause: u32,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Branch {
-    listed: Vec<Element>,
-    alone: Vec<Element>,
-}
-
 /// What came of a list.
 enum Fetched {
     /// The values, of this branch.
@@ -44,51 +39,12 @@ enum Fetched {
     Failed,
 }
 
-/// How a list is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Style {
-    Quick,
-    Guarded,
-}
-
 /// What tells the streams of a query from others.
 #[derive(Clone, Copy, Debug)]
 struct Condition {
     /// A bool that can be evaluated for every stream.
     text: &'static str,
     expression: ExprId,
-}
-
-/// A value and its own expression.
-#[derive(Clone, Debug)]
-struct Element {
-    key: Key,
-    text: Cow<'static, str>,
-    expression: ExprId,
-    /// Whether some stream was without it.
-    guarded: bool,
-}
-
-/// Which value.
-#[derive(Clone, Copy, Debug)]
-enum Key {
-    Fact(Fact),
-    /// What an expression reads.
-    Read(Slot),
-}
-
-/// The facts of one stream: ranges into the buffer they were fetched into. Absent facts are empty.
-#[derive(Clone, Copy, Debug)]
-pub struct Facts<'a> {
-    buffer: &'a [u8],
-    ranges: &'a Ranges,
-}
-
-/// Where each value lies in the buffer.
-#[derive(Debug)]
-pub(crate) struct Ranges {
-    facts: [Range<usize>; FACT_COUNT],
-    reads: Vec<Range<usize>>,
 }
 
 // === impl Query ===
@@ -310,193 +266,18 @@ impl Query {
     fn compile_lists(&mut self, host: &mut impl Host) {
         let mut elements = self.branches.iter().flat_map(|branch| &branch.listed);
         let takes_for_granted = elements.any(|element| element.bare().is_some());
-        let quick = takes_for_granted.then(|| host.compile(&self.text(Style::Quick)).ok());
+        let condition = self.condition.map(|condition| condition.text);
+        let text = |style| list::text(&self.branches, condition, style);
+        let quick = takes_for_granted.then(|| host.compile(&text(Style::Quick)).ok());
         self.quick = quick.flatten();
         self.list = None;
         if self.branches.iter().any(|branch| !branch.listed.is_empty()) {
-            self.list = host.compile(&self.text(Style::Guarded)).ok();
+            self.list = host.compile(&text(Style::Guarded)).ok();
         }
-    }
-
-    /// Whether the list cannot be evaluated for anything but requests.
-    fn proves_request(&self, style: Style) -> bool {
-        let proves = |element: &Element| match element.key {
-            Key::Fact(fact) => fact.is_of_headers() && element.bare().is_some(),
-            Key::Read(_) => false,
-        };
-        style == Style::Quick && self.branches.iter().all(|branch| branch.listed.iter().any(proves))
-    }
-
-    fn text(&self, style: Style) -> String {
-        let mut text = match self.branches.as_slice() {
-            [inbound, others] => {
-                let direction = Fact::ListenerDirection;
-                let bare = direction.bare().unwrap_or_default();
-                let (guard, value) = match style {
-                    Style::Quick => (String::new(), bare),
-                    Style::Guarded => (["has(", bare, ") && "].concat(), direction.expression()),
-                };
-                let (inbound, others) = (inbound.text("1", style), others.text(value, style));
-                [&guard, bare, " == 1 ? ", &inbound, " : ", &others].concat()
-            }
-            branches => branches.first().map(|branch| branch.text("", style)).unwrap_or_default(),
-        };
-        if let Some(condition) = self.condition.filter(|_| !self.proves_request(style)) {
-            text = [condition.text, " ? (", &text, ") : ''"].concat();
-        }
-        text
     }
 }
 
 /// Inbound streams have a branch of their own.
 fn branch_of(direction: &[u8]) -> usize {
     usize::from(decode::int(direction) != Some(1))
-}
-
-// === impl Branch ===
-
-impl Branch {
-    /// The list, with something in front.
-    fn text(&self, first: &str, style: Style) -> String {
-        let mut text = String::from("[");
-        text.push_str(first);
-        for element in &self.listed {
-            if text.len() > 1 {
-                text.push_str(", ");
-            }
-            let bare = element.bare().filter(|_| style == Style::Quick);
-            text.push_str(bare.unwrap_or(&element.text));
-        }
-        text.push(']');
-        text
-    }
-}
-
-/// Fetches facts one by one, which costs a host call each and works from a timer; those that are not there are absent.
-pub(crate) fn fetch_apart(
-    facts: &[Fact],
-    host: &mut impl Host,
-    buffer: &mut Vec<u8>,
-    ranges: &mut Ranges,
-) {
-    ranges.clear();
-    for (fact, _) in TABLE.iter().filter(|(fact, _)| facts.contains(fact)) {
-        let start = buffer.len();
-        // Absent is no error.
-        let _ = host.attribute(fact.path(), buffer);
-        ranges.set(Key::Fact(*fact), start..buffer.len());
-    }
-}
-
-/// Fetches what an expression reads, beside what is there; otherwise as [`fetch_apart`].
-pub(crate) fn fetch_read(
-    slot: Slot,
-    fetch: &Fetch,
-    host: &mut impl Host,
-    buffer: &mut Vec<u8>,
-    ranges: &mut Ranges,
-) {
-    let start = buffer.len();
-    if fetch.is_marked() {
-        buffer.push(MARK);
-    }
-    if host.attribute(&fetch.path(), buffer).is_err() {
-        buffer.truncate(start);
-    }
-    ranges.set(Key::Read(slot), start..buffer.len());
-}
-
-// === impl Element ===
-
-impl Element {
-    fn bare(&self) -> Option<&'static str> {
-        match self.key {
-            Key::Fact(fact) if !self.guarded => fact.bare(),
-            Key::Fact(_) | Key::Read(_) => None,
-        }
-    }
-
-    fn fetch(&self, host: &mut impl Host, buffer: &mut Vec<u8>, ranges: &mut Ranges) -> bool {
-        let start = buffer.len();
-        let fetched = host.evaluate(self.expression, buffer).is_ok();
-        ranges.set(self.key, start..buffer.len());
-        fetched
-    }
-}
-
-// === impl Ranges ===
-
-impl Ranges {
-    /// Nothing fetched yet.
-    pub const fn new() -> Self {
-        Self { facts: [const { 0..0 }; FACT_COUNT], reads: Vec::new() }
-    }
-
-    /// Where a fact lies that was found elsewhere.
-    pub fn set_fact(&mut self, fact: Fact, range: Range<usize>) {
-        self.set(Key::Fact(fact), range);
-    }
-
-    fn clear(&mut self) {
-        self.facts.fill(0..0);
-        self.reads.fill(0..0);
-    }
-
-    fn set(&mut self, key: Key, range: Range<usize>) {
-        let place = match key {
-            Key::Fact(fact) => self.facts.get_mut(fact.index()),
-            Key::Read(slot) => {
-                let slot = usize::from(slot.0);
-                if self.reads.len() <= slot {
-                    self.reads.resize(slot.saturating_add(1), 0..0);
-                }
-                self.reads.get_mut(slot)
-            }
-        };
-        if let Some(place) = place {
-            *place = range;
-        }
-    }
-}
-
-// === impl Facts ===
-
-impl<'a> Facts<'a> {
-    pub(crate) fn new(buffer: &'a [u8], ranges: &'a Ranges) -> Self {
-        Self { buffer, ranges }
-    }
-
-    /// The fact's bytes; empty when absent.
-    pub fn bytes(&self, fact: Fact) -> &'a [u8] {
-        self.slice(self.ranges.facts.get(fact.index()))
-    }
-
-    /// What an expression reads; empty when absent.
-    pub(crate) fn read(&self, slot: Slot) -> &'a [u8] {
-        self.slice(self.ranges.reads.get(usize::from(slot.0)))
-    }
-
-    fn slice(&self, range: Option<&Range<usize>>) -> &'a [u8] {
-        range.and_then(|range| self.buffer.get(range.clone())).unwrap_or_default()
-    }
-
-    /// The fact as a number; `None` when absent.
-    pub fn int(&self, fact: Fact) -> Option<i64> {
-        decode::int(self.bytes(fact))
-    }
-
-    /// The fact as a number that cannot be negative; 0 when absent.
-    pub fn count(&self, fact: Fact) -> u64 {
-        self.int(fact).and_then(|number| u64::try_from(number).ok()).unwrap_or_default()
-    }
-
-    /// Whether the fact is there and true.
-    pub fn is_true(&self, fact: Fact) -> bool {
-        decode::boolean(self.bytes(fact)).unwrap_or_default()
-    }
-
-    /// A field of a fact that is a map; empty when absent.
-    pub fn field(&self, fact: Fact, key: &[u8]) -> &'a [u8] {
-        Pairs::parse(self.bytes(fact)).and_then(|pairs| pairs.get(key)).unwrap_or_default()
-    }
 }
