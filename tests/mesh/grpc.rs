@@ -216,6 +216,20 @@ async fn a_stream_has_the_labels_of_a_call_that_was_short() {
     }
 }
 
+/// A stream of which nothing is told while it lasts: two messages there, four back.
+async fn told_at_its_end(envoy: &Path, sidecar: &Sidecar) -> Envoy {
+    let proxy = sidecar.start(envoy).await.unwrap();
+    let mut client = Client::connect(proxy.traffic_port).await.unwrap();
+    let (sender, mut answers) = client.talk().await.unwrap();
+    say(&sender, &mut answers, 2).await;
+    // Some reports' time.
+    tokio::time::sleep(Duration::from_millis(350)).await;
+    assert!(Scrape::of(&proxy).await.unwrap().all(REQUESTS).is_empty());
+    drop(sender);
+    assert_eq!(rest(&mut answers).await, (0, Code::Ok));
+    proxy
+}
+
 /// Without an exchange nobody keeps the host of a request, so one that stands in for a service is waited for.
 #[tokio::test]
 async fn a_stream_to_no_known_service_is_told_at_its_end_only() {
@@ -225,14 +239,7 @@ async fn a_stream_to_no_known_service_is_told_at_its_end_only() {
     client.config = r#"{"tcp_reporting_duration":"0.1s"}"#.to_owned();
     client.istio_metadata = serde_json::json!({});
     client.endpoint_workload = Some("ratings-v1;shop;;;".to_owned());
-    let proxy = client.start(&envoy).await.unwrap();
-    let mut client = Client::connect(proxy.traffic_port).await.unwrap();
-    let (sender, mut answers) = client.talk().await.unwrap();
-    say(&sender, &mut answers, 2).await;
-    tokio::time::sleep(Duration::from_millis(350)).await;
-    assert!(Scrape::of(&proxy).await.unwrap().all(REQUESTS).is_empty());
-    drop(sender);
-    assert_eq!(rest(&mut answers).await, (0, Code::Ok));
+    let proxy = told_at_its_end(&envoy, &client).await;
     let scrape = Scrape::when(&proxy, REQUESTS, 2.0).await.unwrap();
     let host = format!("127.0.0.1:{}", proxy.traffic_port);
     assert_eq!(scrape.labels(REQUESTS)["destination_service"], host);
@@ -246,14 +253,7 @@ async fn a_stream_with_nobody_known_is_told_at_its_end_only() {
     let backend = Backend::start().await;
     let mut server = Sidecar::ratings(backend.port);
     server.config = r#"{"tcp_reporting_duration":"0.1s"}"#.to_owned();
-    let proxy = server.start(&envoy).await.unwrap();
-    let mut client = Client::connect(proxy.traffic_port).await.unwrap();
-    let (sender, mut answers) = client.talk().await.unwrap();
-    say(&sender, &mut answers, 2).await;
-    tokio::time::sleep(Duration::from_millis(350)).await;
-    assert!(Scrape::of(&proxy).await.unwrap().all(REQUESTS).is_empty());
-    drop(sender);
-    assert_eq!(rest(&mut answers).await, (0, Code::Ok));
+    let proxy = told_at_its_end(&envoy, &server).await;
     let scrape = Scrape::when(&proxy, RESPONSES, 4.0).await.unwrap();
     assert_eq!(scrape.total(REQUESTS), 2.0);
     let unknown = without_source(&peers("destination"));

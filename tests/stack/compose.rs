@@ -198,5 +198,5 @@ fn dashboards() -> Result<()> {
     let files: Vec<PathBuf> =
         std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     ensure!(files.len() == 3, "{files:?}");
-    run(Command::new(python).arg(ROUND_TRIP).args(files)).map(|_| ())
+    run(Command::new(python).args(["-B", ROUND_TRIP]).args(files)).map(|_| ())
 }

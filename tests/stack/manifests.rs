@@ -71,7 +71,7 @@ fn typed_by_the_operator(typed: &[Typed<'_>]) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("resources.json");
     std::fs::write(&file, serde_json::to_vec(typed)?)?;
-    run(Command::new(python).arg(ROUND_TRIP).stdin(std::fs::File::open(file)?)).map(|_| ())
+    run(Command::new(python).args(["-B", ROUND_TRIP]).stdin(std::fs::File::open(file)?)).map(|_| ())
 }
 
 fn wrong() -> Result<()> {

@@ -86,6 +86,8 @@ pub fn rounds(
         runtime.block_on(async {
             let http = Http::new();
             let mut ticks = tokio::time::interval(interval);
+            // A proxy that takes longer than that to answer is not asked without a pause.
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             let mut last = Instant::now();
             loop {
                 ticks.tick().await;
