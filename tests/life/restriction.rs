@@ -14,15 +14,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use walrus::Module;
 
-/// What the module calls, and what of it is called. The SDK imports more, which nothing calls.
+/// What the module can call, and what of it is called.
 fn needed() -> Result<BTreeSet<String>> {
     let module = Module::from_buffer(module::bytes())?;
-    let border = std::fs::read_to_string(module::workspace().join("src/filter/abi/mod.rs"))?;
-    let called = |name: &str| name == LOG || border.contains(&format!("    fn {name}("));
     let imports = module.imports.iter().map(|import| import.name.clone());
     let exports = module.exports.iter().map(|export| export.name.clone());
     let callbacks = exports.filter(|name| name.starts_with("proxy_on_"));
-    Ok(imports.filter(|name| called(name)).chain(callbacks).collect())
+    Ok(imports.chain(callbacks).collect())
 }
 
 /// The list of a document: `allowed_capabilities`, one to a line.
@@ -32,9 +30,6 @@ fn listed(document: &str) -> Result<BTreeSet<String>> {
     let lines = list.lines().map_while(|line| line.trim().strip_suffix(": {}"));
     Ok(lines.map(str::to_owned).collect())
 }
-
-/// The SDK's log.
-const LOG: &str = "proxy_log";
 
 fn restricted(mut sidecar: Sidecar, allowed: &BTreeSet<String>) -> Sidecar {
     let allowed: Map<_, _> = allowed.iter().map(|name| (name.clone(), json!({}))).collect();

@@ -59,6 +59,10 @@ enum Form {
 /// No stream yet.
 struct Nothing;
 
+/// Around an expression, as text in an Envoy whose `string()` takes no bool: before 1.37.
+const BOOL_OR_TEXT: [&str; 4] =
+    ["type(\n", "\n) == bool ? ((\n", "\n) ? 'true' : 'false') : string(\n", "\n)"];
+
 // === impl Scope ===
 
 impl<'n> Scope<'n> {
@@ -125,11 +129,13 @@ impl<'n> Scope<'n> {
                     true => with_published_peers(&text),
                     false => (String::from(&*text), PeersRead::default()),
                 };
-                let (before, after) = match form {
-                    Form::Text => ("string(\n", "\n)"),
-                    Form::Condition => ("(\n", "\n) ? true : false"),
+                let ([start, test, value, end], tested) = match form {
+                    Form::Text if !writes_bools(host) => (BOOL_OR_TEXT, &*inner),
+                    Form::Text => (["string(\n", "", "", "\n)"], ""),
+                    Form::Condition => (["(\n", "", "", "\n) ? true : false"], ""),
                 };
-                match host.compile(&[before, &inner, after].concat()) {
+                let whole = [start, tested, test, tested, value, &inner, end].concat();
+                match host.compile(&whole) {
                     Ok(id) => on_host(id, peers, constant, host),
                     Err(_) if doubts.is_empty() => {
                         return Err(vec![["expression does not compile: ", &text].concat()]);
@@ -140,6 +146,12 @@ impl<'n> Scope<'n> {
         };
         Ok((Bound { how, reads }, doubts))
     }
+}
+
+/// Whether `string()` takes a bool.
+fn writes_bools(host: &mut impl Host) -> bool {
+    let probe = host.compile("string(true)");
+    probe.is_ok_and(|probe| host.evaluate(probe, &mut Vec::new()).is_ok())
 }
 
 /// What does not vary is evaluated once, if the host can do so without a stream.

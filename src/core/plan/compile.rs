@@ -108,9 +108,12 @@ pub fn compile(config: &Config, host: &mut impl Host, warnings: &mut Vec<Diagnos
 /// Versions of what runs here: of the proxy, where its metrics are the module's, and of the module.
 fn build_infos(config: &Config, local: &LocalNode) -> Vec<String> {
     let prefix = &config.stat_names.prefix;
-    let proxy = || name::build_info(prefix, "proxy", &local.istio_version);
-    let module = name::build_info("opmeter", "opmeter", env!("CARGO_PKG_VERSION").as_bytes());
-    config.standard_metrics.then(proxy).into_iter().chain([module]).collect()
+    let module = env!("CARGO_PKG_VERSION").as_bytes();
+    let mut infos = vec![name::build_info("opmeter", "opmeter", module)];
+    if config.standard_metrics {
+        infos.push(name::build_info(prefix, "proxy", &local.istio_version));
+    }
+    infos
 }
 
 /// Names of the derived attributes, each once, declared.

@@ -57,14 +57,9 @@ const CONFIG_ERRORS: &str = "opmeter_config_errors_total";
 const EVALUATION_ERRORS: &str = "opmeter_evaluation_errors_total";
 /// Counts calls by which the proxy refused a metric, an attribute or a header.
 const HOST_ERRORS: &str = "opmeter_host_errors_total";
-/// The same by call, in the order of [`Call`].
-const ERRORS_OF_CALLS: [&str; CALLS] = [
-    "opmeter_host_errors_define_metric_total",
-    "opmeter_host_errors_record_metric_total",
-    "opmeter_host_errors_shared_data_total",
-    "opmeter_host_errors_set_attribute_total",
-    "opmeter_host_errors_header_total",
-];
+/// Names of calls in `opmeter_host_errors_CALL_total`, in the order of [`Call`].
+const CALL_NAMES: [&str; CALLS] =
+    ["define_metric", "record_metric", "shared_data", "set_attribute", "header"];
 /// Counts peer metadata that could not be read.
 const PEER_DECODE_ERRORS: &str = "opmeter_peer_decode_errors_total";
 
@@ -141,11 +136,11 @@ impl Health {
 
     #[inline(never)]
     fn tell_calls(&mut self, errors: Errors, sink: &mut impl Sink) {
-        for ((counter, errors), name) in
-            self.errors_of_calls.iter_mut().zip(errors.host).zip(ERRORS_OF_CALLS)
-        {
+        let counters = self.errors_of_calls.iter_mut().zip(errors.host).zip(CALL_NAMES);
+        for ((counter, errors), name) in counters {
             if errors > 0 && counter.is_none() {
-                *counter = sink.define(MetricKind::Counter, name).ok();
+                let name = ["opmeter_host_errors_", name, "_total"].concat();
+                *counter = sink.define(MetricKind::Counter, &name).ok();
             }
             if let Some(counter) = *counter {
                 let _ = count(counter, u64::from(errors), sink);

@@ -46,6 +46,9 @@ impl Script {
         if let Some(value) = self.read(text) {
             return Some(value);
         }
+        if text == "string(true)" {
+            return Some(b"true".to_vec());
+        }
         let inner = text
             .strip_prefix("string(\n")
             .and_then(|t| t.strip_suffix("\n)"))
