@@ -5,6 +5,7 @@ use crate::engine::Headers;
 use crate::http::{INDEX_HEADER, headers};
 use crate::tcp;
 use anyhow::Result;
+use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes, Frame, Incoming};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::service::service_fn;
@@ -130,8 +131,13 @@ async fn answer(
     let index: usize = index.ok_or_else(broken)?;
     let got = headers(request.headers());
     log.lock().unwrap_or_else(PoisonError::into_inner).insert(index, got);
+    let body = request.into_body();
     let request = case.requests.get(index).ok_or_else(broken)?;
     let response = case.response_to(request);
+    if response.fault == Fault::None && request.ticks.is_empty() {
+        // Answered before its end, a request is cut off by the proxy wherever it has got to.
+        body.collect().await.map_err(|_| broken())?;
+    }
     let delay = match response.fault {
         Fault::Timeout | Fault::AbortByClient => Duration::from_secs(2),
         _ => Duration::from_millis(response.delay_ms),

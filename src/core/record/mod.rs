@@ -6,7 +6,7 @@
 //! timer    lasting
 //! ```
 //!
-//! An access log has no callbacks before the end: [`entry`].
+//! An access log has no callbacks before the end: `entry.rs`.
 
 mod count;
 mod derive;
