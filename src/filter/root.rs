@@ -13,6 +13,7 @@ pub fn on_configure(context: u32) -> bool {
     let text = match abi::plugin_configuration() {
         Ok(text) => text,
         Err(status) => {
+            record::count_configuration(Verdict::Rejected, 1, &mut Proxy);
             log::error!("configuration refused: the proxy does not hand it over (status {status})");
             return false;
         }

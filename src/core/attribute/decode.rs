@@ -91,12 +91,13 @@ mod tests {
 
     #[test]
     fn a_list_is_pairs_with_empty_values() {
-        let elements: Vec<_> = Pairs::parse(LIST).unwrap().collect();
+        let elements: Vec<_> = Pairs::parse(LIST).into_iter().flatten().collect();
         assert_eq!(elements, [(&b"\x02\0\0\0\0\0\0\0"[..], &b""[..]), (b"k", b"")]);
-        let mut pairs = Pairs::parse(LIST).unwrap();
-        pairs.next_element();
-        assert_eq!(&LIST[pairs.next_element().unwrap()], b"k");
-        assert_eq!(pairs.next_element(), None);
+        let mut pairs = Pairs::parse(LIST);
+        let mut next = || LIST.get(pairs.as_mut()?.next_element()?);
+        assert_eq!(next(), Some(&b"\x02\0\0\0\0\0\0\0"[..]));
+        assert_eq!(next(), Some(&b"k"[..]));
+        assert_eq!(next(), None);
     }
 
     #[test]

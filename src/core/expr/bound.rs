@@ -43,6 +43,8 @@ pub struct Scope<'n> {
     pub exchange: bool,
     /// What the expressions read.
     pub slots: Slots,
+    /// Whether the host's `string()` takes a bool; asked for when the first expression is the host's.
+    writes_bools: Option<bool>,
 }
 
 /// Findings about an expression, each `LINE:COLUMN: message`, or what the proxy says of it.
@@ -68,7 +70,7 @@ const BOOL_OR_TEXT: [&str; 4] =
 impl<'n> Scope<'n> {
     /// A scope in which nothing is read yet.
     pub fn new(derived: &'n [String], exchange: bool) -> Self {
-        Self { derived, exchange, slots: Slots::default() }
+        Self { derived, exchange, slots: Slots::default(), writes_bools: None }
     }
 
     /// Binds an expression whose value is wanted as text, written as CEL's `string()` does; also what is doubtful
@@ -101,7 +103,7 @@ impl<'n> Scope<'n> {
     /// # Errors
     /// The host refuses it.
     pub fn bind_condition(
-        &self,
+        &mut self,
         expr: Expr,
         host: &mut impl Host,
     ) -> Result<(Bound, Findings), Findings> {
@@ -110,7 +112,7 @@ impl<'n> Scope<'n> {
 
     /// The host is given the expression inside another one. Having been parsed here, it cannot break out of it.
     fn bind(
-        &self,
+        &mut self,
         expr: Expr,
         form: Form,
         host: &mut impl Host,
@@ -130,7 +132,9 @@ impl<'n> Scope<'n> {
                     false => (String::from(&*text), PeersRead::default()),
                 };
                 let ([start, test, value, end], tested) = match form {
-                    Form::Text if !writes_bools(host) => (BOOL_OR_TEXT, &*inner),
+                    Form::Text if !*self.writes_bools.get_or_insert_with(|| writes_bools(host)) => {
+                        (BOOL_OR_TEXT, &*inner)
+                    }
                     Form::Text => (["string(\n", "", "", "\n)"], ""),
                     Form::Condition => (["(\n", "", "", "\n) ? true : false"], ""),
                 };

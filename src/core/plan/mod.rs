@@ -72,7 +72,7 @@ pub struct Plan {
     pub(crate) groups: Vec<Group>,
     /// How stat names are written.
     pub(crate) encoder: Encoder,
-    /// Stat name of the build gauge; `None` without standard metrics.
+    /// Stat names of the build gauges.
     pub(crate) build_infos: Vec<String>,
     /// Metadata exchange; `None` leaves headers alone.
     pub(crate) exchange: Option<ExchangePlan>,

@@ -260,6 +260,29 @@ fn a_value_of_zero_makes_the_series_without_an_increment() {
     assert_eq!(stats.total("opmeter_host_errors_total"), 0);
 }
 
+/// A proxy is asked once for all expressions, and what takes the place of `string()` says the same of bools.
+#[test]
+fn an_older_proxy_has_bools_written_out() {
+    let config = r#"{"metrics":[{"dimensions":{"a":"[request.method == 'GET'][0]","b":"[request.path][0]"}}]}"#;
+    let old = |text: &str| {
+        format!("type(\n{text}\n) == bool ? ((\n{text}\n) ? 'true' : 'false') : string(\n{text}\n)")
+    };
+    for bools_fail in [false, true] {
+        let (mut host, mut stats) = (ok_request(), Stats::default());
+        host.bools_fail = bools_fail;
+        for (text, value) in [("[request.method == 'GET'][0]", "true"), ("[request.path][0]", "/")]
+        {
+            let key = if bools_fail { old(text) } else { text.to_owned() };
+            host.answers.insert(key, value.into());
+        }
+        let mut recorder = recorder(config, &mut host, &mut stats);
+        assert_eq!(host.expressions.iter().filter(|text| *text == "string(true)").count(), 1);
+        log(&mut recorder, &mut host, &mut stats);
+        let labels = stats.labels("istio_requests_total");
+        assert!(labels.contains("a=.=true;.;") && labels.contains("b=.=/;.;"), "{labels}");
+    }
+}
+
 #[test]
 fn conditions_come_before_operations_and_those_before_the_document() {
     for (method, path, probe, operation) in [

@@ -29,6 +29,8 @@ pub struct Script {
     pub facts_fail: bool,
     /// Lists that take attributes for granted cannot be evaluated.
     pub bare_fails: bool,
+    /// Whether `string()` takes no bool, as before Envoy 1.37.
+    pub bools_fail: bool,
     /// Whether attributes cannot be published.
     pub publishing_fails: bool,
     pub published: Vec<(String, String)>,
@@ -47,7 +49,7 @@ impl Script {
             return Some(value);
         }
         if text == "string(true)" {
-            return Some(b"true".to_vec());
+            return (!self.bools_fail).then(|| b"true".to_vec());
         }
         let inner = text
             .strip_prefix("string(\n")
