@@ -11,24 +11,34 @@ linked=$folder/$target/release-wasm/opmeter_filter.wasm
 packed=$folder/packed.wasm
 out=dist/opmeter.wasm
 
-link() {
+# Where the sources of the crates lie is no part of the module: the same comes of every machine.
+cargo fetch --locked --target "$target"
+flags=
+for sources in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do
+    flags="$flags --remap-path-prefix=$sources="
+done
+
+# link FLAGS ARGUMENTS...
+link() (
+    CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$flags $1"
+    export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS
+    shift
     cargo build -p opmeter-filter --profile release-wasm --target "$target" --target-dir "$folder" "$@"
-}
+)
 
 # The standard library in rustup's toolchains is made for speed and can tell where it panicked; neither is of use here.
 # Both flags are unstable, so the compiler has to be told to allow them.
 link_small() (
     RUSTC_BOOTSTRAP=1
-    CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="-Zunstable-options -Cpanic=immediate-abort"
-    export RUSTC_BOOTSTRAP CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS
-    link -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
+    export RUSTC_BOOTSTRAP
+    link "-Zunstable-options -Cpanic=immediate-abort" -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
 )
 
 if have_rust_source && link_small; then
     :
 else
     say "opmeter: the standard library could not be built for size; the module will be about 40 KB larger"
-    link
+    link ""
 fi
 cargo build -p opmeter-pack --release
 cargo run -q -p opmeter-pack --release -- "$linked" "$packed"

@@ -102,16 +102,17 @@ fn exchanging(config: &str) -> Case {
     case
 }
 
-/// Filter: one batch about whom to exchange with; per message two headers read, removed where they were, set where they go;
-/// then as without the exchange.
+/// Filter: the cluster to exchange with, and whether it is gRPC; per message two headers read, removed where they were, set
+/// where they go; then as without the exchange.
 #[test]
-fn the_exchange_costs_a_batch_and_its_headers() {
+fn the_exchange_costs_no_batch_but_its_headers() {
     let case = exchanging(r#"{"metadata_exchange": {}}"#);
     let mut host = host(&case);
     let found = cost_of_one_more(&mut host, |host| stream(host, &case));
     let expected = calls(&[
-        ("proxy_call_foreign_function", 2),
-        ("proxy_get_header_map_value", 4),
+        ("proxy_call_foreign_function", 1),
+        ("proxy_get_header_map_value", 5),
+        ("proxy_get_property", 1),
         ("proxy_increment_metric", 1),
         ("proxy_record_metric", 3),
         ("proxy_remove_header_map_value", 2),

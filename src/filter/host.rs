@@ -19,14 +19,11 @@ impl Host for Proxy {
     }
 
     fn evaluate(&mut self, expression: ExprId, out: &mut Vec<u8>) -> Result<(), Failed> {
-        let value = abi::call_foreign_function("expr_evaluate", &expression.0.to_le_bytes());
-        out.extend_from_slice(&value.map_err(Failed)?);
-        Ok(())
+        append(abi::call_foreign_function("expr_evaluate", &expression.0.to_le_bytes()), out)
     }
 
     fn attribute(&mut self, path: &str, out: &mut Vec<u8>) -> Result<(), Failed> {
-        out.extend_from_slice(&abi::property(path.as_bytes()).map_err(Failed)?);
-        Ok(())
+        append(abi::property(path.as_bytes()), out)
     }
 
     fn node(&mut self, path: &[&str]) -> Option<Vec<u8>> {
@@ -96,6 +93,13 @@ impl Sink for Proxy {
             Err(status) => Err(Failed(status)),
         }
     }
+}
+
+fn append(answer: Result<Vec<u8>, abi::Status>, out: &mut Vec<u8>) -> Result<(), Failed> {
+    let answer = answer.map_err(Failed)?;
+    out.extend_from_slice(&answer);
+    abi::give_back(answer);
+    Ok(())
 }
 
 fn map(message: Message) -> HeaderMap {

@@ -1,6 +1,6 @@
 //! The WebAssembly module: opmeter-core behind the proxy-wasm ABI (0.2.1).
 //!
-//! The proxy-wasm SDK brings the start of the module, its allocator and its log. Callbacks are dispatched here: one module
+//! The proxy-wasm SDK brings the start of the module and its log. Callbacks are dispatched here: one module
 //! serves requests, connections and access logs, which the SDK would have to tell apart before any has shown itself. Every
 //! host call but the log's goes through `abi`, which cannot panic.
 #![deny(unsafe_code)]

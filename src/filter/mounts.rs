@@ -54,8 +54,8 @@ impl Mounts {
         }
     }
 
-    /// The proxy has done with a context, and so with the access logs of a request.
-    pub fn on_done(&mut self) {
+    /// A context is no more, and so the access logs of its request are written.
+    pub fn on_delete(&mut self) {
         self.request_counted = false;
     }
 
@@ -87,18 +87,22 @@ impl Mounts {
         }
     }
 
-    fn tell(&mut self, warning: &str) {
+    fn tell(&mut self, [follows, alone]: Twice) {
         if !std::mem::replace(&mut self.told, true) {
-            log::warn!("{warning}");
+            log::warn!(
+                "mounted as filter and as access logger, both with metrics{follows}; \"standard_metrics\": false in the \
+                filter's configuration lets the access logger {alone}count"
+            );
             record::count_config_errors(1, &mut Proxy);
         }
     }
 }
 
-const IN_ONE_VM: &str = "mounted as filter and as access logger, both with metrics: the filter counts, the access logger does not; \
-    \"standard_metrics\": false in the filter's configuration lets the access logger count";
-const IN_TWO_VMS: &str = "mounted as filter and as access logger, both with metrics and in different VMs: everything is counted twice; \
-    \"standard_metrics\": false in the filter's configuration lets the access logger alone count";
+/// What follows from two mounts, and what may count then.
+type Twice = [&'static str; 2];
+
+const IN_ONE_VM: Twice = [": the filter counts, the access logger does not", ""];
+const IN_TWO_VMS: Twice = [" and in different VMs: everything is counted twice", "alone "];
 
 fn connection_id() -> Option<u64> {
     let id = abi::property(CONNECTION_ID).ok()?;

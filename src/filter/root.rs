@@ -6,6 +6,7 @@ use crate::streams;
 use opmeter_core::record::{self, Verdict};
 use opmeter_core::{Configured, Recorder};
 use proxy_wasm::types::LogLevel;
+use std::fmt::Arguments;
 
 /// A plugin gets its configuration; whether it is accepted.
 pub fn on_configure(context: u32) -> bool {
@@ -14,7 +15,7 @@ pub fn on_configure(context: u32) -> bool {
         Ok(text) => text,
         Err(status) => {
             record::count_configuration(Verdict::Rejected, 1, &mut Proxy);
-            log::error!("configuration refused: the proxy does not hand it over (status {status})");
+            refuse(format_args!("the proxy does not hand it over (status {status})"));
             return false;
         }
     };
@@ -23,7 +24,7 @@ pub fn on_configure(context: u32) -> bool {
         Err(problems) => {
             record::count_configuration(Verdict::Rejected, problems.len(), &mut Proxy);
             for problem in &problems {
-                log::error!("configuration refused: {problem}");
+                refuse(format_args!("{problem}"));
             }
             false
         }
@@ -46,6 +47,10 @@ fn accept(context: u32, Configured { plan, warnings }: Configured) -> bool {
         log::warn!("streams that last are reported at their end only (status {status})");
     }
     true
+}
+
+fn refuse(why: Arguments<'_>) {
+    log::error!("configuration refused: {why}");
 }
 
 /// Lines below the proxy's level would be formatted and handed over only to be dropped there.

@@ -52,14 +52,10 @@ pub fn add(id: u32, root: u32) {
     });
 }
 
-/// The proxy has done with a context.
-pub fn on_done() {
-    with(|contexts| contexts.mounts.on_done());
-}
-
 /// A stream or a plugin is no more.
 pub fn remove(id: u32) {
     with(|contexts| {
+        contexts.mounts.on_delete();
         if contexts.streams.remove(&id).is_none() {
             contexts.roots.retain(|(root, _)| *root != id);
         }

@@ -24,8 +24,8 @@ pub fn pack(module: &[u8]) -> Result<Vec<u8>> {
         .generate_producers_section(false)
         .parse(module)
         .context("not a WebAssembly module")?;
-    check(&module)?;
     put_own_callbacks(&mut module);
+    check(&module)?;
     drop_exports(&mut module);
     drop_dispatcher(&mut module)?;
     drop_custom_sections(&mut module);

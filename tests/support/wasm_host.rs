@@ -71,7 +71,7 @@ const ROOT_CONTEXT: i32 = 1;
 // === impl WasmHost ===
 
 impl WasmHost {
-    /// Loads a module and runs its start, up to `proxy_on_vm_start`.
+    /// Loads a module and runs its start, `_initialize`.
     ///
     /// # Errors
     /// A module that does not load, or a trap.
@@ -101,7 +101,6 @@ impl WasmHost {
         host.call("_initialize", &[])?;
         host.store.data_mut().started = true;
         host.call("proxy_on_context_create", &[ROOT_CONTEXT, 0])?;
-        host.call("proxy_on_vm_start", &[ROOT_CONTEXT, 0])?;
         Ok(host)
     }
 
@@ -166,7 +165,6 @@ impl WasmHost {
             self.state_mut().proxy.log_stream();
             self.call("proxy_on_log", &[ROOT_CONTEXT])?;
         }
-        self.call("proxy_on_done", &[context])?;
         self.delete(context)?;
         Ok(ticks)
     }
@@ -186,7 +184,6 @@ impl WasmHost {
             ticks.push(self.tick()?);
         }
         self.state_mut().proxy.next_stream(attributes(connection.in_the_end(), true));
-        self.call("proxy_on_done", &[context])?;
         self.call("proxy_on_log", &[context])?;
         self.delete(context)?;
         Ok(ticks)

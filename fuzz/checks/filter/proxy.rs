@@ -28,6 +28,11 @@ pub(crate) enum Expression {
         inbound: Vec<Element>,
         others: Vec<Element>,
     },
+    /// One list for requests with a content type, one for all others.
+    ByType {
+        typed: Vec<Element>,
+        untyped: Vec<Element>,
+    },
     /// Empty for connections.
     OfRequests(Box<Expression>),
     IsRequest,
@@ -230,6 +235,11 @@ impl<'d> Proxy<'d> {
                     _ => self.list(others),
                 }
             }
+            Expression::ByType { .. } if connection => Err(FAILURE),
+            Expression::ByType { typed, untyped } => {
+                let has_type = !self.fact(Fact::ContentType).is_empty();
+                self.list(if has_type { typed } else { untyped })
+            }
             Expression::OfRequests(_) if connection => Ok(Vec::new()),
             Expression::OfRequests(expression) => self.answer(expression, how),
             Expression::IsRequest => Ok(vec![u8::from(!connection)]),
@@ -417,6 +427,7 @@ fn number(value: &[u8]) -> u64 {
 /// What the core asks, in the forms in which it asks.
 fn read(text: &str) -> Expression {
     const DIRECTION: &str = "xds.listener_direction == 1 ? ";
+    const IS_TYPED: &str = "'content-type' in request.headers ? ";
     let of_requests = text.strip_prefix("has(request.protocol) ? (");
     let guarded = text.strip_prefix("has(xds.listener_direction) && ");
     let by_direction = guarded.unwrap_or(text).strip_prefix(DIRECTION);
@@ -424,6 +435,10 @@ fn read(text: &str) -> Expression {
         Expression::OfRequests(Box::new(read(inner)))
     } else if text == "has(request.protocol)" {
         Expression::IsRequest
+    } else if let Some((typed, untyped)) =
+        text.strip_prefix(IS_TYPED).and_then(|text| text.split_once("] : ["))
+    {
+        Expression::ByType { typed: elements_of(typed), untyped: elements_of(untyped) }
     } else if let Some((inbound, others)) = by_direction.and_then(|text| text.split_once(" : [")) {
         let (inbound, others) = (elements_of(inbound), elements_of(others));
         Expression::ByDirection { guarded: guarded.is_some(), inbound, others }

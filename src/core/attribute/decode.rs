@@ -14,9 +14,20 @@ use std::ops::Range;
 pub struct Pairs<'a> {
     lengths: &'a [u8],
     body: &'a [u8],
-    /// Where `body` begins in the text that was parsed.
-    offset: usize,
 }
+
+/// Where the elements of an encoded list lie.
+///
+/// Total: truncated or contradictory input ends the iteration.
+#[derive(Clone, Debug)]
+pub struct Elements<'a> {
+    lengths: &'a [u8],
+    next: usize,
+    end: usize,
+}
+
+/// Bytes that the two lengths of a pair take.
+pub(crate) const LENGTHS: usize = 8;
 
 // === impl Pairs ===
 
@@ -24,16 +35,9 @@ impl<'a> Pairs<'a> {
     /// Reads the header of an encoded map; `None` when the text is too short for the count it claims.
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let (count, rest) = split_u32(bytes)?;
-        let lengths = usize::try_from(count).ok()?.checked_mul(8)?;
+        let lengths = usize::try_from(count).ok()?.checked_mul(LENGTHS)?;
         let (lengths, body) = rest.split_at_checked(lengths)?;
-        Some(Self { lengths, body, offset: bytes.len().checked_sub(body.len())? })
-    }
-
-    /// Where the next list element lies in the text that was parsed.
-    pub fn next_element(&mut self) -> Option<Range<usize>> {
-        let start = self.offset;
-        let (element, _) = self.next()?;
-        Some(start..start.checked_add(element.len())?)
+        Some(Self { lengths, body })
     }
 
     /// The value of the first pair with this key.
@@ -50,12 +54,50 @@ impl<'a> Iterator for Pairs<'a> {
         let (value_len, rest) = split_u32(rest)?;
         let (key, body) = split_terminated(self.body, key_len)?;
         let (value, body) = split_terminated(body, value_len)?;
-        self.offset = self.offset.checked_add(self.body.len())?.checked_sub(body.len())?;
         self.lengths = rest;
         self.body = body;
         Some((key, value))
     }
 }
+
+// === impl Elements ===
+
+impl<'a> Elements<'a> {
+    /// Reads the header of the list that begins at `start`; `None` when the text is too short for the count it claims.
+    pub fn parse(bytes: &'a [u8], start: usize) -> Option<Self> {
+        let Pairs { lengths, body } = Pairs::parse(bytes.get(start..)?)?;
+        let end = bytes.len();
+        Some(Self { lengths, next: end.checked_sub(body.len())?, end })
+    }
+
+    /// How many are still to come.
+    pub fn left(&self) -> usize {
+        self.lengths.len() / LENGTHS
+    }
+
+    /// Where the next one begins.
+    pub fn place(&self) -> usize {
+        self.next
+    }
+}
+
+impl Iterator for Elements<'_> {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        let (lengths, rest) = self.lengths.split_first_chunk::<LENGTHS>()?;
+        // No value belongs to it: its length, the upper half, is zero.
+        let len = usize::try_from(u64::from_le_bytes(*lengths)).ok()?;
+        let end = self.next.checked_add(len)?;
+        let place = self.next..end;
+        self.lengths = rest;
+        self.next = end.checked_add(TERMINATORS)?;
+        (self.next <= self.end).then_some(place)
+    }
+}
+
+/// Bytes behind an element: it and its empty value end with NUL.
+const TERMINATORS: usize = 2;
 
 /// An int, uint, double's bits, duration or timestamp; `None` for a value of another length.
 pub fn int(bytes: &[u8]) -> Option<i64> {
@@ -93,11 +135,19 @@ mod tests {
     fn a_list_is_pairs_with_empty_values() {
         let elements: Vec<_> = Pairs::parse(LIST).into_iter().flatten().collect();
         assert_eq!(elements, [(&b"\x02\0\0\0\0\0\0\0"[..], &b""[..]), (b"k", b"")]);
-        let mut pairs = Pairs::parse(LIST);
-        let mut next = || LIST.get(pairs.as_mut()?.next_element()?);
+    }
+
+    #[test]
+    fn elements_lie_behind_their_lengths() {
+        let behind = [b"123", LIST].concat();
+        let mut elements = Elements::parse(&behind, 3);
+        assert_eq!(elements.as_ref().map(Elements::left), Some(2));
+        let mut next = || behind.get(elements.as_mut()?.next()?);
         assert_eq!(next(), Some(&b"\x02\0\0\0\0\0\0\0"[..]));
         assert_eq!(next(), Some(&b"k"[..]));
         assert_eq!(next(), None);
+        let short = LIST.get(..LIST.len() - 1).unwrap_or_default();
+        assert_eq!(Elements::parse(short, 0).into_iter().flatten().count(), 1);
     }
 
     #[test]
@@ -119,6 +169,8 @@ mod tests {
         fn any_bytes_end(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let total: usize = Pairs::parse(&bytes).into_iter().flatten().map(|(k, v)| k.len() + v.len()).sum();
             prop_assert!(total <= bytes.len());
+            let places = Elements::parse(&bytes, 0);
+            prop_assert!(places.into_iter().flatten().all(|place| bytes.get(place).is_some()));
         }
     }
 }

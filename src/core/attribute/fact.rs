@@ -4,17 +4,13 @@
 
 use crate::text::cut;
 
-/// One fact about a stream.
+/// One fact about a stream; first those that standard labels are made of, so that they lie in one piece of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fact {
     /// 0 unspecified, 1 inbound, 2 outbound.
     ListenerDirection,
     /// The Host or `:authority` header.
     Host,
-    /// The request's method.
-    Method,
-    /// The request's path as received, with its query.
-    Path,
     /// The request's `content-type` header.
     ContentType,
     /// HTTP status sent downstream; absent when there was no response.
@@ -29,10 +25,6 @@ pub enum Fact {
     ClusterName,
     /// First entry of the cluster's Istio service list, a map of `host`, `name`, `namespace`.
     ClusterService,
-    /// Whether the cluster lies outside the mesh.
-    ClusterExternal,
-    /// Whether the cluster's endpoints take no exchange headers.
-    ClusterDisablesExchange,
     /// First URI SAN of the local certificate towards the client.
     DownstreamLocalSan,
     /// First URI SAN of the client's certificate.
@@ -51,6 +43,14 @@ pub enum Fact {
     UpstreamPeer,
     /// The chosen endpoint's `istio.workload` metadata.
     EndpointWorkload,
+    /// The request's method.
+    Method,
+    /// The request's path as received, with its query.
+    Path,
+    /// Whether the cluster lies outside the mesh.
+    ClusterExternal,
+    /// Whether the cluster's endpoints take no exchange headers.
+    ClusterDisablesExchange,
     /// Messages of a gRPC stream so far, `requests,responses`.
     GrpcMessages,
     /// Nanoseconds from the first byte in to the last byte out; absent when the stream did not complete.
@@ -59,8 +59,6 @@ pub enum Fact {
     RequestBytes,
     /// Bytes of response headers, body and trailers.
     ResponseBytes,
-    /// [`Fact::Host`] of a gRPC request; absent for others. Headers are gone once they have passed.
-    GrpcHost,
     /// Number of the downstream connection.
     ConnectionId,
     /// Address and port of the chosen endpoint.
@@ -71,11 +69,9 @@ pub enum Fact {
 pub const FACT_COUNT: usize = TABLE.len();
 
 /// Every fact and the expression that yields it, in the order of [`Fact`].
-pub const TABLE: [(Fact, &str); 29] = [
+pub const TABLE: [(Fact, &str); 28] = [
     (Fact::ListenerDirection, "has(xds.listener_direction) ? xds.listener_direction : ''"),
     (Fact::Host, "has(request.host) ? request.host : ''"),
-    (Fact::Method, "has(request.method) ? request.method : ''"),
-    (Fact::Path, "has(request.path) ? request.path : ''"),
     (Fact::ContentType, "'content-type' in request.headers ? request.headers['content-type'] : ''"),
     (Fact::ResponseCode, "has(response.code) ? response.code : ''"),
     (Fact::GrpcStatus, "has(response.grpc_status) ? response.grpc_status : ''"),
@@ -88,18 +84,6 @@ pub const TABLE: [(Fact, &str); 29] = [
          && has(xds.cluster_metadata.filter_metadata.istio.services) \
          && size(xds.cluster_metadata.filter_metadata.istio.services) > 0 \
          ? xds.cluster_metadata.filter_metadata.istio.services[0] : ''",
-    ),
-    (
-        Fact::ClusterExternal,
-        "has(xds.cluster_metadata) && has(xds.cluster_metadata.filter_metadata.istio) \
-         && has(xds.cluster_metadata.filter_metadata.istio.external) \
-         ? xds.cluster_metadata.filter_metadata.istio.external : ''",
-    ),
-    (
-        Fact::ClusterDisablesExchange,
-        "has(xds.cluster_metadata) && has(xds.cluster_metadata.filter_metadata.istio) \
-         && has(xds.cluster_metadata.filter_metadata.istio.disable_mx) \
-         ? xds.cluster_metadata.filter_metadata.istio.disable_mx : ''",
     ),
     (
         Fact::DownstreamLocalSan,
@@ -142,6 +126,20 @@ pub const TABLE: [(Fact, &str); 29] = [
          && has(xds.upstream_host_metadata.filter_metadata.istio.workload) \
          ? xds.upstream_host_metadata.filter_metadata.istio.workload : ''",
     ),
+    (Fact::Method, "has(request.method) ? request.method : ''"),
+    (Fact::Path, "has(request.path) ? request.path : ''"),
+    (
+        Fact::ClusterExternal,
+        "has(xds.cluster_metadata) && has(xds.cluster_metadata.filter_metadata.istio) \
+         && has(xds.cluster_metadata.filter_metadata.istio.external) \
+         ? xds.cluster_metadata.filter_metadata.istio.external : ''",
+    ),
+    (
+        Fact::ClusterDisablesExchange,
+        "has(xds.cluster_metadata) && has(xds.cluster_metadata.filter_metadata.istio) \
+         && has(xds.cluster_metadata.filter_metadata.istio.disable_mx) \
+         ? xds.cluster_metadata.filter_metadata.istio.disable_mx : ''",
+    ),
     (
         Fact::GrpcMessages,
         "'envoy.filters.http.grpc_stats' in filter_state \
@@ -150,11 +148,6 @@ pub const TABLE: [(Fact, &str); 29] = [
     (Fact::Duration, "has(request.duration) ? request.duration : ''"),
     (Fact::RequestBytes, "has(request.total_size) ? request.total_size : ''"),
     (Fact::ResponseBytes, "has(response.total_size) ? response.total_size : ''"),
-    (
-        Fact::GrpcHost,
-        "has(request.host) && 'content-type' in request.headers \
-         && request.headers['content-type'].startsWith('application/grpc') ? request.host : ''",
-    ),
     (Fact::ConnectionId, "has(connection.id) ? connection.id : ''"),
     (Fact::UpstreamAddress, "has(upstream.address) ? upstream.address : ''"),
 ];
@@ -171,7 +164,7 @@ impl Fact {
     pub fn path(self) -> &'static str {
         match self {
             Fact::ListenerDirection => "xds\0listener_direction",
-            Fact::Host | Fact::GrpcHost => "request\0host",
+            Fact::Host => "request\0host",
             Fact::Method => "request\0method",
             Fact::Path => "request\0path",
             Fact::ContentType => "request\0headers\0content-type",
@@ -239,20 +232,7 @@ impl Fact {
 
     /// Whether standard labels are made of it; the others are measured, or lead to what is.
     pub(crate) fn is_of_labels(self) -> bool {
-        !matches!(
-            self,
-            Fact::Method
-                | Fact::Path
-                | Fact::ClusterExternal
-                | Fact::ClusterDisablesExchange
-                | Fact::GrpcMessages
-                | Fact::GrpcHost
-                | Fact::Duration
-                | Fact::RequestBytes
-                | Fact::ResponseBytes
-                | Fact::ConnectionId
-                | Fact::UpstreamAddress
-        )
+        self < Fact::Method
     }
 
     /// Whether nothing has it that has no request headers.

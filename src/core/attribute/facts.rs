@@ -23,8 +23,21 @@ pub struct Facts<'a> {
 /// Where each value lies in the buffer.
 #[derive(Debug)]
 pub(crate) struct Ranges {
+    /// `None` when the values are scattered.
+    list: Option<Listed>,
     facts: [Range<usize>; FACT_COUNT],
     reads: Vec<Range<usize>>,
+}
+
+/// Where the facts that labels are made of lie in a list: in front.
+#[derive(Clone, Debug)]
+pub(super) struct Listed {
+    /// How many elements the list has, and the lengths of these.
+    pub lengths: Range<usize>,
+    /// Their values.
+    pub values: Range<usize>,
+    /// Where the list ends, and what is recalled begins.
+    pub end: usize,
 }
 
 // === impl Ranges ===
@@ -32,7 +45,7 @@ pub(crate) struct Ranges {
 impl Ranges {
     /// Nothing fetched yet.
     pub const fn new() -> Self {
-        Self { facts: [const { 0..0 }; FACT_COUNT], reads: Vec::new() }
+        Self { list: None, facts: [const { 0..0 }; FACT_COUNT], reads: Vec::new() }
     }
 
     /// Where a fact lies that was found elsewhere.
@@ -40,9 +53,14 @@ impl Ranges {
         self.set(Key::Fact(fact), range);
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
+        self.list = None;
         self.facts.fill(0..0);
         self.reads.fill(0..0);
+    }
+
+    pub(super) fn set_list(&mut self, list: Option<Listed>) {
+        self.list = list;
     }
 
     pub(super) fn set(&mut self, key: Key, range: Range<usize>) {
@@ -67,6 +85,14 @@ impl Ranges {
 impl<'a> Facts<'a> {
     pub(crate) fn new(buffer: &'a [u8], ranges: &'a Ranges) -> Self {
         Self { buffer, ranges }
+    }
+
+    /// What standard labels are made of, as it came: bytes that differ when one of the facts does. `None` when it is
+    /// scattered.
+    pub(crate) fn of_labels(&self) -> Option<[&'a [u8]; 3]> {
+        let Listed { lengths, values, end } = self.ranges.list.as_ref()?;
+        let part = |range: &Range<usize>| self.buffer.get(range.clone());
+        Some([part(lengths)?, part(values)?, self.buffer.get(*end..)?])
     }
 
     /// The fact's bytes; empty when absent.

@@ -33,10 +33,17 @@ struct Memory {
 #[derive(Debug)]
 struct Entry {
     key: Box<[u8]>,
+    /// Where the value of each fact ends, four bytes each, and the values.
     values: Box<[u8]>,
-    /// Where the value of each fact ends.
-    ends: Box<[usize]>,
 }
+
+/// Bytes of an end.
+const END: usize = 4;
+
+/// Stands for facts without a key.
+const NOTHING: u8 = 0;
+/// In front of what is recalled.
+const SOMETHING: u8 = 1;
 
 const OF_CONNECTION: &[Fact] =
     &[Fact::DownstreamLocalSan, Fact::DownstreamPeerSan, Fact::PeerPrincipal, Fact::LocalPrincipal];
@@ -75,18 +82,22 @@ impl Memories {
         }
     }
 
-    /// Adds what belongs to the keys among the facts of a stream; what has no key is absent. `knows_upstream` spares the
-    /// endpoint.
+    /// Whether anything is asked about endpoints.
+    pub fn asks_endpoints(&self) -> bool {
+        !self.endpoints.facts.is_empty()
+    }
+
+    /// Adds what belongs to the keys among the facts of a stream, the endpoint if it is wanted; what has no key is absent.
     pub fn recall(
         &mut self,
-        knows_upstream: bool,
+        endpoint: bool,
         host: &mut impl Host,
         buffer: &mut Vec<u8>,
         ranges: &mut Ranges,
     ) {
         self.connections.recall(host, buffer, ranges);
         self.clusters.recall(host, buffer, ranges);
-        if !knows_upstream {
+        if endpoint {
             self.endpoints.recall(host, buffer, ranges);
         }
     }
@@ -122,8 +133,11 @@ impl Memory {
     }
 
     fn recall(&mut self, host: &mut impl Host, buffer: &mut Vec<u8>, ranges: &mut Ranges) {
-        if self.facts.is_empty() || !self.take_key(&Facts::new(buffer, ranges)) {
+        if self.facts.is_empty() {
             return;
+        }
+        if !self.take_key(&Facts::new(buffer, ranges)) {
+            return buffer.push(NOTHING);
         }
         let hash = self.index.hash(self.key.as_slice());
         let same = |number: u32| self.entry(number).is_some_and(|entry| *entry.key == *self.key);
@@ -132,11 +146,14 @@ impl Memory {
             None => self.learn(hash, host),
         };
         let Some(entry) = self.entry(number) else { return };
+        buffer.push(SOMETHING);
         let start = buffer.len();
         buffer.extend_from_slice(&entry.values);
-        let mut from = start;
-        for ((fact, _), end) in self.facts.iter().zip(&entry.ends) {
-            let end = start.saturating_add(*end);
+        let (ends, _) = entry.values.as_chunks::<END>();
+        let mut from = start.saturating_add(self.facts.len().saturating_mul(END));
+        for ((fact, _), end) in self.facts.iter().zip(ends) {
+            let end = usize::try_from(u32::from_le_bytes(*end)).unwrap_or_default();
+            let end = start.saturating_add(end);
             ranges.set_fact(*fact, from..end);
             from = end;
         }
@@ -162,14 +179,15 @@ impl Memory {
 
     /// Asks for the facts of a new key; returns its number.
     fn learn(&mut self, hash: u64, host: &mut impl Host) -> u32 {
-        let mut values = Vec::new();
-        let mut ends = Vec::new();
-        for (_, expression) in &self.facts {
+        let mut values = vec![0; self.facts.len().saturating_mul(END)];
+        for (number, (_, expression)) in self.facts.iter().enumerate() {
             let end = values.len();
             if host.evaluate(*expression, &mut values).is_err() {
                 values.truncate(end);
             }
-            ends.push(values.len());
+            let end = u32::try_from(values.len()).unwrap_or(u32::MAX);
+            let (ends, _) = values.as_chunks_mut::<END>();
+            ends.get_mut(number).into_iter().for_each(|place| *place = end.to_le_bytes());
         }
         let bytes = values.len().saturating_add(self.key.len());
         if self.entries.len() >= MAX_REMEMBERED
@@ -180,7 +198,7 @@ impl Memory {
         self.bytes = self.bytes.saturating_add(bytes);
         let number = u32::try_from(self.entries.len()).unwrap_or_default();
         let key = self.key.as_slice().into();
-        self.entries.push(Entry { key, values: values.into(), ends: ends.into() });
+        self.entries.push(Entry { key, values: values.into() });
         self.index.insert(hash, number);
         number
     }

@@ -1,8 +1,8 @@
 //! Fetches facts of a stream: with one evaluation of a list, or one by one where it cannot be evaluated.
 
-use super::decode::{self, Pairs};
+use super::decode::{self, Elements, LENGTHS};
 use super::fact::{Fact, TABLE};
-use super::facts::{Facts, Key, Ranges};
+use super::facts::{Facts, Key, Listed, Ranges};
 use super::list::{self, Branch, Element, Style};
 use super::read::Fetch;
 use crate::expr::Slot;
@@ -12,22 +12,35 @@ use std::borrow::Cow;
 
 /// Facts, and what expressions read, that are fetched together, compiled once.
 ///
-/// The normal way is a list that takes for granted what every ordinary stream has, and whatever else no stream has been
-/// without yet. When it fails for a stream, a list that guards each fact is tried: what only some streams have is guarded from
-/// then on, and when an ordinary fact was absent all are, for some streams to come. When that list fails too, each fact is
-/// evaluated alone, and those that failed leave the list and are evaluated alone from then on, so that no fact makes the
-/// others fail twice.
+/// The first stream is asked with a list that guards each fact. From then on the normal way is a list that takes for granted
+/// what every ordinary stream has, whatever else no stream has been without yet, and the direction of the streams so far:
+/// most plugins see but one. When it fails for a stream, the guarded list is tried: what only some streams have is guarded
+/// from then on, a second direction is expected, and when an ordinary fact was absent all are guarded, for some streams to
+/// come. When that list fails too, each fact is evaluated alone, and those that failed leave the list and are evaluated alone
+/// from then on, so that no fact makes the others fail twice.
 #[derive(Debug, Default)]
 pub struct Query {
     /// Streams it is meant for; all without.
     condition: Option<Condition>,
     /// For all streams; or, when there are two, for inbound ones and for all others.
     branches: Vec<Branch>,
+    sides: Sides,
     quick: Option<ExprId>,
     list: Option<ExprId>,
     direction: Option<ExprId>,
     /// How many streams to come the quick list is not tried for.
     pause: u32,
+}
+
+/// Whose streams there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Sides {
+    /// No stream has come yet.
+    #[default]
+    Unknown,
+    /// Those of one branch so far.
+    One(usize),
+    Both,
 }
 
 /// What came of a list.
@@ -50,13 +63,8 @@ struct Condition {
 // === impl Query ===
 
 impl Query {
-    /// Compiles the facts in `needs`, given in any order and as often as they are needed.
-    pub fn compile(needs: &[Fact], host: &mut impl Host) -> Self {
-        Self::with_reads(&[needs], &[], host)
-    }
-
     /// Compiles facts together with what expressions read: facts of all streams, or those of inbound streams and those of
-    /// others.
+    /// others; in any order and as often as they are needed.
     pub(crate) fn with_reads(
         needs: &[&[Fact]],
         reads: &[(Slot, &Fetch)],
@@ -135,12 +143,13 @@ impl Query {
     ) -> Fetched {
         let start = buffer.len();
         let quick = if self.pause == 0 { self.quick } else { None };
+        let learns = quick.is_some() || self.sides == Sides::Unknown;
         self.pause = self.pause.saturating_sub(1);
         for list in [quick, self.list].into_iter().flatten() {
             ranges.clear();
             match self.fetch_list(list, host, buffer, ranges) {
                 Fetched::Failed => buffer.truncate(start),
-                Fetched::Values(branch) if quick.is_some_and(|quick| quick != list) => {
+                Fetched::Values(branch) if learns && quick != Some(list) => {
                     self.learn(branch, &Facts::new(buffer, ranges), host);
                     return Fetched::Values(branch);
                 }
@@ -156,10 +165,16 @@ impl Query {
         Fetched::Failed
     }
 
-    /// Guards what a stream turned out to be without, if only some streams have it.
+    /// Expects more streams like this one, and guards what it turned out to be without if only some streams have it.
     #[inline(never)]
     fn learn(&mut self, branch: usize, facts: &Facts<'_>, host: &mut impl Host) {
-        let (mut learnt, mut ordinary) = (false, true);
+        let sides = match self.sides {
+            Sides::Unknown => Sides::One(branch),
+            Sides::One(known) if known != branch => Sides::Both,
+            sides => sides,
+        };
+        let mut learnt = std::mem::replace(&mut self.sides, sides) != sides;
+        let mut ordinary = true;
         for element in self.branches.get_mut(branch).into_iter().flat_map(|b| &mut b.listed) {
             let Key::Fact(fact) = element.key else { continue };
             if element.bare().is_none() || !facts.bytes(fact).is_empty() {
@@ -173,7 +188,7 @@ impl Query {
             }
         }
         if learnt {
-            self.compile_lists(host);
+            self.compile_quick(host);
         }
         if learnt && ordinary {
             self.pause = 0;
@@ -194,28 +209,55 @@ impl Query {
         if self.condition.is_some() && buffer.len() == start {
             return Fetched::NotMeant;
         }
-        match self.find_elements(start, buffer, ranges) {
+        match self.find_elements(list, start, buffer, ranges) {
             Some(branch) => Fetched::Values(branch),
             None => Fetched::Failed,
         }
     }
 
-    fn find_elements(&self, start: usize, buffer: &[u8], ranges: &mut Ranges) -> Option<usize> {
-        let bytes = buffer.get(start..)?;
-        let mut elements = Pairs::parse(bytes)?;
-        let mut next = || {
-            let element = elements.next_element()?;
-            Some(start.checked_add(element.start)?..start.checked_add(element.end)?)
-        };
+    fn find_elements(
+        &self,
+        list: ExprId,
+        start: usize,
+        buffer: &[u8],
+        ranges: &mut Ranges,
+    ) -> Option<usize> {
+        let mut elements = Elements::parse(buffer, start)?;
+        let (all, first) = (elements.left(), elements.place());
         let mut number = 0;
         if self.branches.len() > 1 {
-            let direction = next()?;
+            let direction = elements.next()?;
             number = branch_of(buffer.get(direction.clone())?);
             ranges.set_fact(Fact::ListenerDirection, direction);
         }
-        for Element { key, .. } in &self.branches.get(number)?.listed {
-            ranges.set(*key, next()?);
+        let branch = self.branches.get(number)?;
+        let mut untyped = false;
+        if self.quick == Some(list)
+            && let Sides::One(only) = self.sides
+        {
+            if number != only {
+                return None;
+            }
+            untyped = elements.left() < branch.listed.len() && branch.is_split();
         }
+        let mut of_labels = (all, first);
+        for element in &branch.listed {
+            if untyped && element.is_typed() {
+                continue;
+            }
+            ranges.set(element.key, elements.next()?);
+            if element.is_of_labels() {
+                of_labels = (elements.left(), elements.place());
+            }
+        }
+        let (left, end) = of_labels;
+        let lengths = first.checked_sub(left.checked_mul(LENGTHS)?)?;
+        let is_whole = branch.alone.is_empty();
+        ranges.set_list(is_whole.then_some(Listed {
+            lengths: start..lengths,
+            values: first..end,
+            end: buffer.len(),
+        }));
         Some(number)
     }
 
@@ -264,16 +306,33 @@ impl Query {
 
     #[inline(never)]
     fn compile_lists(&mut self, host: &mut impl Host) {
-        let mut elements = self.branches.iter().flat_map(|branch| &branch.listed);
-        let takes_for_granted = elements.any(|element| element.bare().is_some());
-        let condition = self.condition.map(|condition| condition.text);
-        let text = |style| list::text(&self.branches, condition, style);
-        let quick = takes_for_granted.then(|| host.compile(&text(Style::Quick)).ok());
-        self.quick = quick.flatten();
         self.list = None;
         if self.branches.iter().any(|branch| !branch.listed.is_empty()) {
-            self.list = host.compile(&text(Style::Guarded)).ok();
+            self.list = self.compile_list(None, Style::Guarded, host);
         }
+        self.compile_quick(host);
+    }
+
+    fn compile_quick(&mut self, host: &mut impl Host) {
+        let mut elements = self.branches.iter().flat_map(|branch| &branch.listed);
+        let takes_for_granted = elements.any(|element| element.bare().is_some());
+        self.quick = match self.sides {
+            _ if !takes_for_granted => None,
+            Sides::Unknown => None,
+            Sides::One(only) => self.compile_list(Some(only), Style::Quick, host),
+            Sides::Both => self.compile_list(None, Style::Quick, host),
+        };
+    }
+
+    #[inline(never)]
+    fn compile_list(
+        &self,
+        only: Option<usize>,
+        style: Style,
+        host: &mut impl Host,
+    ) -> Option<ExprId> {
+        let condition = self.condition.map(|condition| condition.text);
+        host.compile(&list::text(&self.branches, only, condition, style)).ok()
     }
 }
 

@@ -87,7 +87,8 @@ impl Fetch {
             return None;
         }
         let path = self.path();
-        let same = |fact: &Fact| *fact != Fact::GrpcHost && fact.path() == path;
+        // Asked for only of requests that may be gRPC's.
+        let same = |fact: &Fact| *fact != Fact::GrpcStatus && fact.path() == path;
         TABLE.iter().map(|(fact, _)| *fact).find(same)
     }
 

@@ -1,6 +1,6 @@
 //! What this proxy sends in the metadata exchange, rendered once per configuration.
 
-use crate::attribute::{Fact, Query};
+use crate::attribute::Fact;
 use crate::config::MetadataExchange;
 use crate::mesh::or;
 use crate::peer::LabelNames;
@@ -64,13 +64,6 @@ impl ExchangePlan {
             skip_external: config.skip_external,
             baggage: waypoint,
         }
-    }
-
-    /// What has to be known of a stream to decide about its headers, and if wanted the host to be remembered.
-    pub fn query(remembers_host: bool, host: &mut impl Host) -> Query {
-        let mut facts = vec![Fact::ListenerDirection, Fact::ClusterName];
-        facts.extend(remembers_host.then_some(Fact::GrpcHost));
-        Query::compile(&facts, host)
     }
 }
 

@@ -12,11 +12,10 @@ use crate::port::{Failed, MetricId, MetricKind, Sink};
 
 impl Recorder {
     /// Records what is recorded once, at the end.
-    pub(super) fn record(&mut self, stream: &Stream, sink: &mut impl Sink) -> Errors {
-        let mut errors = Errors::default();
+    pub(super) fn record(&mut self, stream: &Stream, sink: &mut impl Sink, errors: &mut Errors) {
         let Some(known) = self.known.as_mut().filter(|_| stream.kind == Kind::Request) else {
-            self.record_new(stream, sink, &mut errors);
-            return errors;
+            self.record_new(stream, sink, errors);
+            return;
         };
         let (hash, metrics) = known.find(stream, &self.scratch);
         let facts = Facts::new(&self.scratch.facts, &self.scratch.ranges);
@@ -26,12 +25,11 @@ impl Recorder {
             }
         }
         if metrics.is_empty()
-            && let Some(metrics) = self.record_new(stream, sink, &mut errors)
+            && let Some(metrics) = self.record_new(stream, sink, errors)
             && let Some(known) = &mut self.known
         {
             known.learn(hash, metrics);
         }
-        errors
     }
 
     /// Records by labels; the metrics, if a request like this one has the same.

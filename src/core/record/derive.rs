@@ -19,24 +19,22 @@ impl Recorder {
         &mut self,
         stream: &mut Stream,
         host: &mut impl Host,
-    ) -> Errors {
-        let mut errors = Errors::default();
+        errors: &mut Errors,
+    ) {
         stream.received = true;
         if self.plan.derives_on_request() {
             self.scratch.begin(&self.plan, stream);
             let Scratch { facts, ranges, .. } = &mut self.scratch;
             self.queries.early.fetch(host, facts, ranges);
-            errors.merge(self.publish_peers(stream, host));
-            errors.merge(self.derive(Phase::OnRequest, stream, host));
+            self.publish_peers(stream, host, errors);
+            self.derive(Phase::OnRequest, stream, host, errors);
             stream.attributes.clone_from(&self.scratch.attributes);
         }
-        errors
     }
 
     /// Shows expressions of the host who the peers are, if one reads them.
-    pub(super) fn publish_peers(&self, stream: &Stream, host: &mut impl Host) -> Errors {
-        let mut errors = Errors::default();
-        let Some(exchanged) = &stream.exchange else { return errors };
+    pub(super) fn publish_peers(&self, stream: &Stream, host: &mut impl Host, errors: &mut Errors) {
+        let Some(exchanged) = &stream.exchange else { return };
         let peers =
             [(Side::Downstream, &exchanged.downstream), (Side::Upstream, &exchanged.upstream)];
         for (side, peer) in peers {
@@ -45,12 +43,16 @@ impl Recorder {
                 errors.host_call(Call::SetAttribute, host.publish(side.key(), &value));
             }
         }
-        errors
     }
 
     /// Evaluates the attributes of one phase; an error abandons that attribute only.
-    pub(super) fn derive(&mut self, phase: Phase, stream: &Stream, host: &mut impl Host) -> Errors {
-        let mut errors = Errors::default();
+    pub(super) fn derive(
+        &mut self,
+        phase: Phase,
+        stream: &Stream,
+        host: &mut impl Host,
+        errors: &mut Errors,
+    ) {
         let plan = &self.plan;
         let reads = match phase {
             Phase::OnRequest => &plan.early_reads,
@@ -78,16 +80,15 @@ impl Recorder {
                 Err(_) => errors.evaluation(),
             }
         }
-        errors
     }
 
     /// Evaluates the expressions of dimensions and definitions, and the conditions of entries.
-    pub(super) fn evaluate(&mut self, stream: &Stream, host: &mut impl Host) -> Errors {
+    pub(super) fn evaluate(&mut self, stream: &Stream, host: &mut impl Host, errors: &mut Errors) {
         let needs = match stream.kind {
             Kind::Request => &self.plan.request,
             Kind::Connection => &self.plan.connection,
         };
-        evaluate(&self.plan, needs, stream, &mut self.scratch, host)
+        evaluate(&self.plan, needs, stream, &mut self.scratch, host, errors);
     }
 }
 
@@ -116,8 +117,11 @@ pub(super) fn evaluate(
     stream: &Stream,
     scratch: &mut Scratch,
     host: &mut impl Host,
-) -> Errors {
-    let mut errors = Errors::default();
+    errors: &mut Errors,
+) {
+    if needs.expressions.is_empty() && needs.conditions.is_empty() {
+        return;
+    }
     let Scratch { facts, ranges, buffer, values: found, conditions, attributes, .. } = scratch;
     let values = values(plan, &plan.reads, stream, Facts::new(facts, ranges), attributes);
     let client = view::reporter(plan, &values.facts) == Reporter::Source;
@@ -145,5 +149,4 @@ pub(super) fn evaluate(
             *place = holds.unwrap_or_default();
         }
     }
-    errors
 }

@@ -39,16 +39,12 @@ const IS_REQUEST: &str = "has(request.protocol)";
 impl Recorder {
     /// Whether metrics of requests are recorded.
     pub fn counts_requests(&self) -> bool {
-        self.counts(&[Occasion::Request, Occasion::Messages, Occasion::End])
+        self.known.is_some() || self.plan.records(Occasion::Messages)
     }
 
     /// Whether metrics of TCP connections are recorded.
     pub fn counts_connections(&self) -> bool {
-        self.counts(&[Occasion::Connection, Occasion::End])
-    }
-
-    fn counts(&self, occasions: &[Occasion]) -> bool {
-        occasions.iter().any(|occasion| self.plan.records(*occasion))
+        [Occasion::Connection, Occasion::End].iter().any(|due| self.plan.records(*due))
     }
 
     /// An entry is written to an access log. Records the stream if it is over; Envoy 1.40 keeps entries of streams that
@@ -65,7 +61,8 @@ impl Recorder {
         let mut stream = Stream::default();
         self.scratch.begin(&self.plan, &stream);
         self.scratch.silent = true;
-        let mut entries = self.entries.take().unwrap_or_else(|| Entries::compile(&self.plan, host));
+        let mut entries =
+            self.entries.take().unwrap_or_else(|| Box::new(Entries::compile(&self.plan, host)));
         let mut errors = Errors::default();
         let mut derive =
             self.plan.derives_on_request() && !entries.read_published(host, &mut self.scratch);
@@ -73,7 +70,7 @@ impl Recorder {
             derive = false;
             let Scratch { facts, ranges, .. } = &mut self.scratch;
             if early.fetch(host, facts, ranges) {
-                errors.merge(self.derive(Phase::OnRequest, &stream, host));
+                self.derive(Phase::OnRequest, &stream, host, &mut errors);
             }
         }
         stream.kind = entries.fetch(host, &mut self.scratch);
@@ -82,7 +79,7 @@ impl Recorder {
         }
         if self.is_over() && !(stream.is_connection() && is_counted()) {
             if derive && !stream.is_connection() {
-                errors.merge(self.derive(Phase::OnRequest, &stream, host));
+                self.derive(Phase::OnRequest, &stream, host, &mut errors);
             }
             self.finish(&mut stream, errors, host, sink);
         }

@@ -2,9 +2,10 @@
 
 use super::health::{Call, Errors};
 use super::stream::Exchanged;
+use crate::attribute::decode;
 use crate::attribute::facts::Ranges;
 use crate::attribute::memory::Memories;
-use crate::attribute::{Fact, Facts, Query};
+use crate::attribute::{Fact, Facts};
 use crate::peer::cache::PeerCache;
 use crate::peer::direction::{Cluster, Direction, Received, Step};
 use crate::peer::header::{ID_HEADER, METADATA_HEADER};
@@ -16,17 +17,25 @@ use std::rc::Rc;
 /// The exchange of one worker.
 #[derive(Debug)]
 pub(super) struct Exchange {
-    query: Query,
+    /// Direction of the listener. A plugin belongs to one: Envoy has a plugin for each direction of the same configuration.
+    direction: Option<Direction>,
+    /// Whether the host of a gRPC request is remembered, for reports while it lasts.
+    remembers_host: bool,
     peers: PeerCache,
     facts: Ranges,
     buffer: Vec<u8>,
 }
 
+const DIRECTION: &str = "xds\0listener_direction";
+const CLUSTER: &str = "xds\0cluster_name";
+const HOST: &str = "request\0host";
+
 // === impl Exchange ===
 
 impl Exchange {
-    pub fn new(query: Query, peers: PeerCache) -> Self {
-        Self { query, peers, facts: Ranges::new(), buffer: Vec::new() }
+    pub fn new(remembers_host: bool, peers: PeerCache) -> Self {
+        let (facts, buffer) = (Ranges::new(), Vec::new());
+        Self { direction: None, remembers_host, peers, facts, buffer }
     }
 
     /// The request headers pass.
@@ -37,18 +46,18 @@ impl Exchange {
         host: &mut impl Host,
         errors: &mut Errors,
     ) -> Exchanged {
-        self.buffer.clear();
-        self.query.fetch(host, &mut self.buffer, &mut self.facts);
-        memories.recall(true, host, &mut self.buffer, &mut self.facts);
+        let direction = self.direction(host);
+        self.read(CLUSTER, host);
+        self.facts.clear();
+        self.facts.set_fact(Fact::ClusterName, 0..self.buffer.len());
+        memories.recall(false, host, &mut self.buffer, &mut self.facts);
         let facts = Facts::new(&self.buffer, &self.facts);
-        let direction =
-            Direction::from_number(facts.int(Fact::ListenerDirection).unwrap_or_default());
         let cluster = Cluster {
             name: facts.bytes(Fact::ClusterName),
             external: facts.is_true(Fact::ClusterExternal),
             disable_mx: facts.is_true(Fact::ClusterDisablesExchange),
         };
-        let (disabled, authority) = (cluster.disable_mx, facts.bytes(Fact::GrpcHost).to_vec());
+        let disabled = cluster.disable_mx;
         let step = direction.on_request(plan.skip_external, Some(cluster));
         let (received, mut downstream) = self.pass(step, plan, Message::Request, host, errors);
         if plan.baggage && downstream.is_none() {
@@ -57,7 +66,7 @@ impl Exchange {
         Exchanged {
             direction,
             disabled,
-            host: authority,
+            host: self.host(host, errors),
             received,
             downstream,
             ..Exchanged::default()
@@ -76,6 +85,33 @@ impl Exchange {
         let step = exchanged.direction.on_response(exchanged.received, Some(cluster));
         (_, exchanged.upstream) = self.pass(step, plan, Message::Response, host, errors);
         exchanged.answered = true;
+    }
+
+    fn direction(&mut self, host: &mut impl Host) -> Direction {
+        self.direction.unwrap_or_else(|| {
+            let number = decode::int(self.read(DIRECTION, host));
+            self.direction = number.map(Direction::from_number);
+            self.direction.unwrap_or_default()
+        })
+    }
+
+    /// The host of a gRPC request; empty when it is not needed. Headers are gone once they have passed.
+    fn host(&mut self, host: &mut impl Host, errors: &mut Errors) -> Vec<u8> {
+        if !self.remembers_host {
+            return Vec::new();
+        }
+        let kind = errors.host_call(Call::Header, host.header(Message::Request, "content-type"));
+        if kind.flatten().is_some_and(|kind| kind.starts_with(b"application/grpc")) {
+            return self.read(HOST, host).to_vec();
+        }
+        Vec::new()
+    }
+
+    /// An attribute; empty when it is absent, which is no error.
+    fn read(&mut self, path: &str, host: &mut impl Host) -> &[u8] {
+        self.buffer.clear();
+        let _ = host.attribute(path, &mut self.buffer);
+        &self.buffer
     }
 
     fn pass(

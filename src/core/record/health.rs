@@ -172,13 +172,4 @@ impl Errors {
         }
         result.ok()
     }
-
-    pub fn merge(&mut self, other: Self) {
-        self.evaluation = self.evaluation.saturating_add(other.evaluation);
-        for (errors, other) in self.host.iter_mut().zip(other.host) {
-            *errors = errors.saturating_add(other);
-        }
-        self.peer_decode = self.peer_decode.saturating_add(other.peer_decode);
-        self.overflow = self.overflow.saturating_add(other.overflow);
-    }
 }

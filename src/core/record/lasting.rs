@@ -34,10 +34,10 @@ impl Recorder {
                 && self.knows_reads(stream)
                 && (self.knows_peer(stream) || stream.exchange.is_some())
             {
-                errors.merge(self.open(stream, sink));
+                self.open(stream, sink, &mut errors);
             }
         }
-        errors.merge(self.grow(stream, now, sink));
+        self.grow(stream, now, sink, &mut errors);
         self.health.tell(errors, sink);
     }
 
@@ -61,7 +61,7 @@ impl Recorder {
         }
         // Nothing of the host's is among what is reported from a timer.
         let scratch = &mut self.scratch;
-        evaluate(&self.plan, needs, stream, scratch, host);
+        evaluate(&self.plan, needs, stream, scratch, host, &mut Errors::default());
     }
 
     /// What has grown by now, without asking for anything else.
@@ -104,8 +104,7 @@ impl Recorder {
     }
 
     /// Takes the labels of a stream that lasts, for all its reports.
-    pub(super) fn open(&mut self, stream: &mut Stream, sink: &mut impl Sink) -> Errors {
-        let mut errors = Errors::default();
+    pub(super) fn open(&mut self, stream: &mut Stream, sink: &mut impl Sink, errors: &mut Errors) {
         let mut opened = Vec::new();
         let facts = Facts::new(&self.scratch.facts, &self.scratch.ranges);
         let view = View::new(&self.plan, stream, &self.scratch, &facts);
@@ -118,7 +117,7 @@ impl Recorder {
                 continue;
             }
             let set = LabelSet { number, group, view: &view };
-            let found = self.series.find(set, &self.health, sink, &mut errors);
+            let found = self.series.find(set, &self.health, sink, errors);
             let ids = group.metrics.iter().enumerate().map(|(place, metric)| {
                 let found = found.filter(|_| view.records(metric));
                 errors.host_call(
@@ -129,7 +128,6 @@ impl Recorder {
             opened.push(ids.collect());
         }
         stream.growth = Some(Box::new(Growth { ids: opened, reported: Quantities::default() }));
-        errors
     }
 
     /// Reports what has grown since the last report; a stream whose labels are not taken yet reports nothing.
@@ -138,10 +136,10 @@ impl Recorder {
         stream: &mut Stream,
         now: Quantities,
         sink: &mut impl Sink,
-    ) -> Errors {
-        let mut errors = Errors::default();
+        errors: &mut Errors,
+    ) {
         let occasion = stream.kind.occasion();
-        let Some(growth) = &mut stream.growth else { return errors };
+        let Some(growth) = &mut stream.growth else { return };
         let groups = self.plan.groups.iter().filter(|group| group.occasion == occasion);
         for (group, ids) in groups.zip(&growth.ids) {
             for (metric, id) in group.metrics.iter().zip(ids) {
@@ -153,7 +151,6 @@ impl Recorder {
         }
         // What the proxy once could not tell must not count again when it can.
         growth.reported = growth.reported.max(now);
-        errors
     }
 }
 

@@ -29,7 +29,7 @@ use crate::attribute::memory::Memories;
 use crate::config::Phase;
 use crate::limits::FORGET_INTERVAL;
 use crate::peer::cache::PeerCache;
-use crate::plan::{ExchangePlan, Plan};
+use crate::plan::Plan;
 use crate::port::{Host, MetricKind, Sink};
 use entry::Entries;
 use exchange::Exchange;
@@ -38,7 +38,7 @@ use known::KnownRequests;
 use queries::Queries;
 use scratch::Scratch;
 use series::{LabelSet, Series};
-use stream::Kind;
+use stream::{Kind, Quantities};
 use view::{View, quantities};
 
 /// Records streams by one plan, for one worker.
@@ -49,7 +49,7 @@ pub struct Recorder {
     memories: Memories,
     exchange: Option<Exchange>,
     /// `None` until the first entry of an access log.
-    entries: Option<Entries>,
+    entries: Option<Box<Entries>>,
     series: Series,
     known: Option<KnownRequests>,
     scratch: Scratch,
@@ -68,7 +68,7 @@ impl Recorder {
         }
         let exchange = plan.exchange.as_ref().map(|exchange| {
             let peers = PeerCache::new(exchange.max_peers, plan.peer_labels.clone());
-            Exchange::new(ExchangePlan::query(plan.reports_host_early(), host), peers)
+            Exchange::new(plan.reports_host_early(), peers)
         });
         let (mut health, mut errors) = (Health::new(sink), Errors::default());
         let mut series = Series::new(&plan, sink, &mut errors);
@@ -104,7 +104,7 @@ impl Recorder {
             let memories = &mut self.memories;
             stream.exchange = Some(exchange.on_request(plan, memories, host, &mut errors));
         }
-        errors.merge(self.derive_as_received(stream, host));
+        self.derive_as_received(stream, host, &mut errors);
         self.health.tell(errors, sink);
     }
 
@@ -126,11 +126,11 @@ impl Recorder {
         let mut errors = Errors::default();
         if stream.kind == Kind::Request && !stream.received {
             // A filter in front answered, so the headers never passed here: they still are as that filter saw them.
-            errors.merge(self.derive_as_received(stream, host));
+            self.derive_as_received(stream, host, &mut errors);
         }
         self.scratch.begin(&self.plan, stream);
         self.fetch(stream, host);
-        errors.merge(self.publish_peers(stream, host));
+        self.publish_peers(stream, host, &mut errors);
         self.finish(stream, errors, host, sink);
     }
 
@@ -143,17 +143,17 @@ impl Recorder {
         sink: &mut impl Sink,
     ) {
         if stream.kind == Kind::Request {
-            errors.merge(self.derive(Phase::AfterResponse, stream, host));
+            self.derive(Phase::AfterResponse, stream, host, &mut errors);
         }
-        errors.merge(self.evaluate(stream, host));
-        errors.merge(self.record(stream, sink));
+        self.evaluate(stream, host, &mut errors);
+        self.record(stream, sink, &mut errors);
         let facts = Facts::new(&self.scratch.facts, &self.scratch.ranges);
-        let lasting = self.plan.records(stream.kind.occasion());
-        if let Some(now) = quantities(stream.kind, true, &facts).filter(|_| lasting) {
+        let lasting = |_: &Quantities| self.plan.records(stream.kind.occasion());
+        if let Some(now) = quantities(stream.kind, true, &facts).filter(lasting) {
             if stream.growth.is_none() {
-                errors.merge(self.open(stream, sink));
+                self.open(stream, sink, &mut errors);
             }
-            errors.merge(self.grow(stream, now, sink));
+            self.grow(stream, now, sink, &mut errors);
         }
         self.health.tell(errors, sink);
     }
@@ -175,8 +175,9 @@ impl Recorder {
     /// Adds the facts that a request has in common with others.
     fn recall(&mut self, stream: &Stream, host: &mut impl Host) {
         let Scratch { facts, ranges, .. } = &mut self.scratch;
-        let known = view::upstream(stream, &Facts::new(facts, ranges)).is_known();
-        self.memories.recall(known, host, facts, ranges);
+        let endpoint = self.memories.asks_endpoints()
+            && !view::upstream(stream, &Facts::new(facts, ranges)).is_known();
+        self.memories.recall(endpoint, host, facts, ranges);
     }
 
     /// Time has passed, a few seconds: what may have changed is asked for anew.

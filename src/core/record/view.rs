@@ -147,7 +147,11 @@ pub(super) fn amount(measure: Measure, facts: &Facts<'_>, scratch: &Scratch) -> 
 pub(super) fn quantities(kind: Kind, ended: bool, facts: &Facts<'_>) -> Option<Quantities> {
     match kind {
         Kind::Request => {
-            let text = std::str::from_utf8(facts.bytes(Fact::GrpcMessages)).ok()?;
+            let messages = facts.bytes(Fact::GrpcMessages);
+            if messages.is_empty() {
+                return None;
+            }
+            let text = std::str::from_utf8(messages).ok()?;
             let (requests, responses) = text.split_once(',')?;
             Some(Quantities {
                 request_messages: requests.parse().ok()?,

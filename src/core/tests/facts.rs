@@ -114,7 +114,7 @@ fn clusters_and_endpoints_are_forgotten_after_some_time() {
 #[test]
 fn the_identities_of_a_connection_are_asked_for_once() {
     let mut proxy = Proxy::new(inbound());
-    assert_eq!(proxy.log(), 6, "the list, a careful one, and four identities");
+    assert_eq!(proxy.log(), 5, "the list, and four identities");
     assert_eq!(proxy.log(), 1);
     assert!(proxy.series_with("source_principal=.=spiffe://td/ns/shop/sa/cart;"));
     assert!(proxy.series_with("connection_security_policy=.=mutual_tls;"));
@@ -123,6 +123,23 @@ fn the_identities_of_a_connection_are_asked_for_once() {
     proxy.host.facts.remove(&Fact::DownstreamPeerSan);
     assert_eq!(proxy.log(), 5, "another connection");
     assert!(proxy.series_with("connection_security_policy=.=none;"));
+}
+
+/// What a request is known by tells where one value ends and the next begins.
+#[test]
+fn values_do_not_run_into_each_other() {
+    let mut proxy = Proxy::used(inbound());
+    for (connection, local, peer) in
+        [(8, "ab", "c"), (9, "a", "bc"), (10, "abc", ""), (11, "", "abc")]
+    {
+        proxy.host.facts.insert(Fact::ConnectionId, int(connection));
+        proxy.host.facts.insert(Fact::DownstreamLocalSan, local.into());
+        proxy.host.facts.insert(Fact::DownstreamPeerSan, peer.into());
+        proxy.log();
+    }
+    let requests = |name: &str| name.ends_with("istio_requests_total");
+    assert_eq!(proxy.stats.names.iter().filter(|(_, name)| requests(name)).count(), 5);
+    assert!(proxy.series_with("source_principal=.=bc;"));
 }
 
 /// More than is remembered is asked for again, with the same labels.
@@ -161,6 +178,42 @@ fn what_a_stream_lacks_fails_one_list() {
     assert_eq!(proxy.log(), 2);
     assert_eq!(proxy.log(), 1);
     assert_eq!(proxy.stats.total("istio_requests_total"), 5);
+}
+
+/// A plugin sees one direction as a rule: the other one is expected from the first such stream on.
+#[test]
+fn a_second_direction_fails_one_list() {
+    let mut proxy = Proxy::used(outbound());
+    proxy.log();
+    assert_eq!(proxy.log(), 1);
+    for (fact, value) in inbound().facts {
+        proxy.host.facts.insert(fact, value);
+    }
+    assert_eq!(proxy.log(), 6, "the list, the careful one, and four identities");
+    assert_eq!(proxy.log(), 1);
+    proxy.host.facts.insert(Fact::ListenerDirection, int(2));
+    assert_eq!(proxy.log(), 1);
+    assert_eq!(proxy.stats.total("istio_requests_total"), 6);
+    assert!(proxy.series_with("reporter=.=source;"));
+    assert!(proxy.series_with("connection_security_policy=.=mutual_tls;"));
+}
+
+/// What only gRPC has is asked for with a content type alone, and told all the same.
+#[test]
+fn a_content_type_brings_what_grpc_has() {
+    let mut proxy = Proxy::used(inbound());
+    assert_eq!(proxy.log(), 1);
+    proxy.host.facts.insert(Fact::ContentType, b"application/grpc".to_vec());
+    proxy.host.facts.insert(Fact::GrpcStatus, int(14));
+    proxy.host.facts.insert(Fact::GrpcMessages, b"2,3".to_vec());
+    assert_eq!(proxy.log(), 1);
+    assert!(proxy.series_with("grpc_response_status=.=14;"));
+    assert_eq!(proxy.stats.total("istio_request_messages_total"), 2);
+    assert_eq!(proxy.stats.total("istio_response_messages_total"), 3);
+    proxy.host.facts.remove(&Fact::ContentType);
+    assert_eq!(proxy.log(), 1);
+    assert_eq!(proxy.stats.total("istio_requests_total"), 4);
+    assert_eq!(proxy.stats.total("istio_request_messages_total"), 2);
 }
 
 /// What every ordinary request has is taken for granted; after one that had not, the next are asked carefully.

@@ -268,7 +268,7 @@ fn a_host_that_stands_in_for_the_service_is_remembered_or_waited_for() {
         host.facts.remove(&Fact::ClusterService);
         host.facts.insert(Fact::EndpointWorkload, b"w;n;s;r;c".to_vec());
         host.facts.insert(Fact::Host, b"web".to_vec());
-        host.facts.insert(Fact::GrpcHost, b"web".to_vec());
+        host.request.insert("content-type".to_owned(), b"application/grpc".to_vec());
         let mut recorder = recorder(config, &mut host, &mut stats);
         let mut stream = Stream::default();
         recorder.on_request(&mut stream, &mut host, &mut stats);

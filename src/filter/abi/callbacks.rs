@@ -7,10 +7,13 @@ use crate::{root, streams};
 
 /// Go on with the stream.
 const CONTINUE: u32 = 0;
-/// Done, or accepted.
-const YES: u32 = 1;
 /// No parent: a root context.
 const NO_PARENT: u32 = 0;
+
+#[unsafe(no_mangle)]
+extern "C" fn opmeter_on_memory_allocate(size: usize) -> *mut u8 {
+    super::room::lend(size)
+}
 
 #[unsafe(no_mangle)]
 extern "C" fn opmeter_on_context_create(context: u32, parent: u32) {
@@ -19,11 +22,6 @@ extern "C" fn opmeter_on_context_create(context: u32, parent: u32) {
     } else {
         streams::add(context, parent);
     }
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn opmeter_on_vm_start(_context: u32, _size: u32) -> u32 {
-    YES
 }
 
 #[unsafe(no_mangle)]
@@ -57,12 +55,6 @@ extern "C" fn opmeter_on_new_connection(context: u32) -> u32 {
 #[unsafe(no_mangle)]
 extern "C" fn opmeter_on_log(context: u32) {
     streams::on_log(context);
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn opmeter_on_done(_context: u32) -> u32 {
-    streams::on_done();
-    YES
 }
 
 #[unsafe(no_mangle)]

@@ -5,6 +5,9 @@
 #![allow(unsafe_code)]
 
 mod callbacks;
+mod room;
+
+pub use room::give_back;
 
 use std::ptr::null_mut;
 
@@ -237,8 +240,7 @@ fn check(status: Status) -> Result<(), Status> {
     if status == OK { Ok(()) } else { Err(status) }
 }
 
-/// Takes over the buffer that a call returned. The host allocated it through the module's exported allocator, which hands
-/// out boxed slices of exactly the size asked for; an empty answer is a null pointer.
+/// Takes over the room that a call filled; an empty answer may have none.
 fn answer(call: impl FnOnce(*mut *mut u8, *mut usize) -> Status) -> Result<Vec<u8>, Status> {
     let mut data: *mut u8 = null_mut();
     let mut size = 0;
@@ -246,6 +248,6 @@ fn answer(call: impl FnOnce(*mut *mut u8, *mut usize) -> Status) -> Result<Vec<u
     if data.is_null() {
         return Ok(Vec::new());
     }
-    // SAFETY: see above; the host keeps no reference to the buffer.
-    Ok(unsafe { Vec::from_raw_parts(data, size, size) })
+    // SAFETY: the host had the room from our allocator, filled it up to `size` and keeps no reference to it.
+    Ok(unsafe { room::take(data, size) })
 }

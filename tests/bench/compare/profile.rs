@@ -6,12 +6,12 @@ use crate::hand::Hand;
 use crate::mount::{Mount, Place};
 use crate::sample::Spread;
 use anyhow::{Context, Result};
-use opmeter_core::Recorder;
 use opmeter_core::attribute::Fact;
 use opmeter_core::attribute::fact::TABLE;
 use opmeter_core::port::{
     Content, ExprId, Failed, Host, Message, MetricId, MetricKind, Refused, Sink,
 };
+use opmeter_core::{Recorder, Stream};
 
 /// Overhead of one part.
 #[derive(Debug)]
@@ -79,28 +79,41 @@ fn first_facts(count: usize) -> String {
     format!("[{}]", texts.join(", "))
 }
 
-/// The list that the module itself has evaluated at the end of an inbound request, once it has found out what these requests
-/// are without; and how many facts it asks for.
+/// The list that the module itself has evaluated at the end of an inbound request, once it has seen one; and how many facts it
+/// asks for of one without a content type.
 fn request_list() -> Result<(String, usize)> {
     let mut host = Listener::default();
     let configured = opmeter_core::configure(PLAIN.as_bytes(), &mut host);
     let plan = configured.ok().context("the plain configuration is refused")?.plan;
-    Recorder::new(plan, &mut host, &mut Nowhere);
-    let lists = host.compiled.into_iter().filter(|text| text.starts_with(BY_DIRECTION));
-    let list = lists.filter(|text| text.contains("response.code")).min_by_key(String::len);
-    let mut list = list.context("the module compiles no list for requests")?;
-    let (inbound, _) = list.split_once("] : [").context("a list for each direction")?;
-    let facts = inbound.split(", ").count();
-    for absent in [Fact::ContentType, Fact::ClusterName] {
-        let guarded = absent.expression();
-        let (_, bare) = guarded.split_once(" ? ").context("a fact that guards itself")?;
-        list = list.replace(bare.trim_end_matches(" : ''"), guarded);
-    }
+    let mut recorder = Recorder::new(plan, &mut host, &mut Nowhere);
+    recorder.on_log(&mut Stream::default(), &mut host, &mut Nowhere);
+    let list = host.compiled.into_iter().rfind(|text| text.starts_with(BY_TYPE));
+    let list = list.context("the module compiles no list for requests")?;
+    let (_, untyped) = list.split_once("] : [").context("a list for requests without a type")?;
+    let facts = untyped.split(", ").count();
     Ok((list, facts))
 }
 
-/// How the list begins that takes for granted what it can.
+/// How the list begins that is for inbound requests or for others.
 const BY_DIRECTION: &str = "xds.listener_direction == 1 ? [";
+/// How the list begins that is for requests with or without a content type.
+const BY_TYPE: &str = "'content-type' in request.headers ? [";
+
+/// What is known of an inbound request without a body that the proxy answers itself.
+fn value(text: &str) -> &'static [u8] {
+    let fact = TABLE.iter().find(|(_, asks)| *asks == text).map(|(fact, _)| *fact);
+    match fact {
+        None => &[1, 0, 0, 0, 0, 0, 0, 0],
+        Some(
+            Fact::ContentType
+            | Fact::ClusterName
+            | Fact::ClusterService
+            | Fact::DownstreamPeer
+            | Fact::GrpcMessages,
+        ) => b"",
+        Some(_) => b"eight or",
+    }
+}
 
 /// A proxy that takes down what is compiled.
 #[derive(Default)]
@@ -111,11 +124,18 @@ struct Listener {
 impl Host for Listener {
     fn compile(&mut self, expression: &str) -> Result<ExprId, Refused> {
         self.compiled.push(expression.to_owned());
-        Ok(ExprId(0))
+        Ok(ExprId(self.compiled.len() as u32 - 1))
     }
 
-    fn evaluate(&mut self, _: ExprId, _: &mut Vec<u8>) -> Result<(), Failed> {
-        Err(Failed(1))
+    fn evaluate(&mut self, expression: ExprId, out: &mut Vec<u8>) -> Result<(), Failed> {
+        let text = self.compiled.get(expression.0 as usize).ok_or(Failed(1))?;
+        let (_, lists) = text.split_once(BY_DIRECTION).ok_or(Failed(1))?;
+        let (inbound, _) = lists.split_once("] : [").ok_or(Failed(1))?;
+        let values: Vec<&[u8]> = inbound.split(", ").map(value).collect();
+        out.extend((values.len() as u32).to_le_bytes());
+        out.extend(values.iter().flat_map(|value| (value.len() as u64).to_le_bytes()));
+        out.extend(values.iter().flat_map(|value| [value, &b"\0\0"[..]].concat()));
+        Ok(())
     }
 
     fn attribute(&mut self, _: &str, _: &mut Vec<u8>) -> Result<(), Failed> {
@@ -169,5 +189,17 @@ impl Sink for Nowhere {
 
     fn record(&mut self, _: MetricId, _: u64) -> Result<(), Failed> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_the_one_that_is_evaluated_in_the_end() {
+        let (list, facts) = request_list().expect("a list");
+        assert!(list.ends_with("connection.id]"), "{list}");
+        assert_eq!(facts, 11);
     }
 }

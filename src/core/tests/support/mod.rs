@@ -82,6 +82,13 @@ impl Script {
         let conditional =
             text.strip_prefix(IS_REQUEST).and_then(|text| text.strip_suffix(") : ''"));
         let mut text = conditional.unwrap_or(text);
+        if let Some((typed, untyped)) =
+            text.strip_prefix(IS_TYPED).and_then(|lists| lists.split_once("] : ["))
+        {
+            let has_type = self.facts.contains_key(&Fact::ContentType);
+            let list = if has_type { [typed, "]"] } else { ["[", untyped] };
+            return self.list(&list.concat());
+        }
         if let Some((_, lists)) = text.split_once(BY_DIRECTION) {
             let (inbound, others) = lists.split_once("] : [")?;
             let is_inbound = self.facts.get(&Fact::ListenerDirection) == Some(&int(1));
@@ -101,9 +108,10 @@ impl Script {
         let is_bare = |expression: &str| expression.ends_with(&format!(" ? {text} : ''"));
         let some_have =
             [Fact::ContentType, Fact::RouteName, Fact::ClusterName, Fact::UpstreamAddress];
-        match TABLE.iter().find(|(fact, expression)| is_bare(expression) && *fact != Fact::GrpcHost)
-        {
+        match TABLE.iter().find(|(_, expression)| is_bare(expression)) {
             Some(_) if self.bare_fails => None,
+            // A connection has no headers.
+            Some((Fact::Host | Fact::Method | Fact::Path, _)) if self.connection => None,
             Some((fact, _)) => {
                 Some(self.fact(*fact)).filter(|v| !v.is_empty() || !some_have.contains(fact))
             }
@@ -129,6 +137,9 @@ impl Script {
         })
     }
 }
+
+/// In front of the list for requests with a content type, with the list for others behind it.
+const IS_TYPED: &str = "'content-type' in request.headers ? ";
 
 /// In front of the list for inbound streams, with the list for others behind it.
 const BY_DIRECTION: &str = "xds.listener_direction == 1 ? [";
@@ -158,7 +169,7 @@ impl Host for Script {
             Some("") => Some(vec![u8::from(!self.connection)]),
             Some(_) if self.connection => Some(Vec::new()),
             Some(_) => self.list(text),
-            None if text.starts_with('[') || text.contains(BY_DIRECTION) => self.list(text),
+            None if text.contains('[') && text.contains(", ") => self.list(text),
             None => self.answer(text),
         };
         out.extend(value.ok_or(FAILURE)?);
@@ -166,10 +177,11 @@ impl Host for Script {
     }
 
     fn attribute(&mut self, path: &str, out: &mut Vec<u8>) -> Result<(), Failed> {
-        let is_asked = |fact: &Fact| fact.path() == path && !path.starts_with("request\0host");
-        let fact = self.facts.iter().find(|(fact, _)| is_asked(fact)).map(|(_, value)| value);
-        let other = self.attributes.get(&path.replace('\0', "."));
-        out.extend(fact.or(other).ok_or(FAILURE)?);
+        // Headers are gone when the timer calls.
+        let is_asked = |fact: &Fact| fact.path() == path && !(self.timer && *fact == Fact::Host);
+        let fact = TABLE.iter().map(|(fact, _)| *fact).find(is_asked).map(|fact| self.fact(fact));
+        let other = self.attributes.get(&path.replace('\0', ".")).cloned();
+        out.extend(fact.filter(|value| !value.is_empty()).or(other).ok_or(FAILURE)?);
         Ok(())
     }
 

@@ -108,7 +108,6 @@ fn requests(criterion: &mut Criterion<CpuTime>) {
         let mut metrics = Metrics::default();
         let plan = configure(text.as_bytes(), &mut host).expect("accepted").plan;
         let mut recorder = Recorder::new(plan, &mut host, &mut metrics);
-        host.answer_lists();
         recorder.on_log(&mut Stream::default(), &mut host, &mut metrics);
         let (evaluated, recorded) = (host.evaluated, metrics.recorded);
         recorder.on_log(&mut Stream::default(), &mut host, &mut metrics);

@@ -9,11 +9,11 @@ use opmeter_core::port::{
 /// Status of what is not there.
 const NOT_FOUND: Failed = Failed(1);
 
-/// Answers lists of facts; every other expression is false.
+/// Answers about an inbound request, from the second time on with a copy; every expression that asks for no fact is false.
 #[derive(Default)]
 pub struct Script {
     expressions: Vec<String>,
-    /// By expression, once nothing more is compiled.
+    /// By expression.
     answers: Vec<Vec<u8>>,
     /// How many expressions were evaluated.
     pub evaluated: u64,
@@ -27,23 +27,28 @@ pub struct Metrics {
     pub recorded: u64,
 }
 
-// === impl Script ===
-
-impl Script {
-    /// Renders the answers.
-    pub fn answer_lists(&mut self) {
-        self.answers = self.expressions.iter().map(|text| answer(text)).collect();
-    }
-}
+const BY_DIRECTION: &str = "xds.listener_direction == 1 ? ";
+const BY_TYPE: &str = "'content-type' in request.headers ? ";
 
 fn answer(text: &str) -> Vec<u8> {
-    let listed = |expression: &str| text.starts_with('[') && text.contains(expression);
-    let facts: Vec<Vec<u8>> = TABLE
-        .iter()
-        .filter(|(_, expression)| listed(expression))
-        .map(|(fact, _)| value(*fact))
-        .collect();
-    if facts.is_empty() { vec![0] } else { encode_list(&facts) }
+    let list = text.split_once(BY_DIRECTION).map_or(text, |(_, lists)| lists);
+    let list = list.strip_prefix(BY_TYPE).unwrap_or(list);
+    let Some(list) = list.strip_prefix('[') else {
+        return asked(text).unwrap_or_else(|| vec![0]);
+    };
+    let elements = list.split_once("] : [").map_or(list, |(first, _)| first).trim_end_matches(']');
+    let values: Option<Vec<Vec<u8>>> = elements.split(", ").map(asked).collect();
+    encode_list(&values.expect("every element is a fact"))
+}
+
+/// The fact that an expression asks for, guarded or not.
+fn asked(text: &str) -> Option<Vec<u8>> {
+    if text == "1" {
+        return Some(value(Fact::ListenerDirection));
+    }
+    let bare = format!(" ? {text} : ''");
+    let fact = TABLE.iter().find(|(_, asks)| *asks == text || asks.ends_with(&bare));
+    fact.map(|(fact, _)| value(*fact))
 }
 
 /// What is known of a plain inbound request.
@@ -87,6 +92,8 @@ impl Host for Script {
 
     fn evaluate(&mut self, expression: ExprId, out: &mut Vec<u8>) -> Result<(), Failed> {
         self.evaluated += 1;
+        let known = self.answers.len();
+        self.answers.extend(self.expressions.iter().skip(known).map(|text| answer(text)));
         out.extend_from_slice(self.answers.get(expression.0 as usize).ok_or(NOT_FOUND)?);
         Ok(())
     }
