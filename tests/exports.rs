@@ -10,13 +10,13 @@ const MAX_BYTES: usize = 250 * 1024;
 fn it_exports_what_it_handles_and_nothing_else() {
     let expected = [
         "_initialize",
+        "malloc",
         "memory",
         "proxy_abi_version_0_2_1",
         "proxy_on_configure",
         "proxy_on_context_create",
         "proxy_on_delete",
         "proxy_on_log",
-        "proxy_on_memory_allocate",
         "proxy_on_new_connection",
         "proxy_on_request_headers",
         "proxy_on_response_headers",

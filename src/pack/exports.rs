@@ -4,7 +4,7 @@
 /// and every body chunk, a way into the VM.
 pub const KEPT: [(&str, &str); 12] = [
     ("memory", "the proxy reads and writes values there"),
-    ("proxy_on_memory_allocate", "the proxy asks for room for the values it returns"),
+    ("malloc", "the proxy asks for room for the values it returns"),
     ("_initialize", "sets up logging"),
     ("proxy_abi_version_0_2_1", "tells the proxy which ABI to speak"),
     ("proxy_on_configure", "reads the plugin configuration"),
@@ -20,15 +20,19 @@ pub const KEPT: [(&str, &str); 12] = [
 /// What the module's own callbacks are called before packing: `opmeter_on_log` takes the place of the SDK's `proxy_on_log`.
 pub const OWN_PREFIX: &str = "opmeter_on_";
 
-/// The ABI's name of one of the module's own callbacks.
+/// The ABI's name of one of the module's own callbacks. Room for answers is asked for under an older name: only callbacks that
+/// are called `proxy_on_` can be forbidden.
 pub(crate) fn abi_name(own: &str) -> Option<String> {
+    if own == "opmeter_on_memory_allocate" {
+        return Some("malloc".to_owned());
+    }
     own.strip_prefix(OWN_PREFIX).map(|callback| format!("proxy_on_{callback}"))
 }
 
 /// Groups of exports of which a module must have at least one.
 pub(crate) const REQUIRED: [&[&str]; 6] = [
     &["memory"],
-    &["proxy_on_memory_allocate"],
+    &["malloc"],
     &["_initialize"],
     &["proxy_abi_version_0_2_1"],
     &["proxy_on_configure"],

@@ -2,12 +2,14 @@
 
 mod configuring;
 mod curves;
+mod instructions;
 mod mounts;
 mod pair;
 mod profile;
 
 pub use configuring::Configuring;
 pub use curves::{LabelSets, Series};
+pub use instructions::{Count, NO_VALGRIND, has_valgrind};
 pub use mounts::{Comparison, Row};
 pub use pair::Pair;
 pub use profile::Step;

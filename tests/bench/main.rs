@@ -26,7 +26,7 @@ mod traffic;
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
-use compare::{Bench, Effort};
+use compare::{Bench, Effort, NO_VALGRIND, has_valgrind};
 use progress::Progress;
 use report::Report;
 use std::path::PathBuf;
@@ -84,11 +84,20 @@ enum Part {
     Pairs,
     /// Where the time goes.
     Profile,
+    /// How many instructions a request takes; needs valgrind.
+    Instructions,
 }
 
 const QUICK: [Part; 3] = [Part::Mounts, Part::Series, Part::Configure];
-const ALL: [Part; 6] =
-    [Part::Mounts, Part::Pairs, Part::Series, Part::Configure, Part::Operations, Part::Profile];
+const ALL: [Part; 7] = [
+    Part::Mounts,
+    Part::Instructions,
+    Part::Pairs,
+    Part::Series,
+    Part::Configure,
+    Part::Operations,
+    Part::Profile,
+];
 
 fn main() -> Result<()> {
     let options = Options::parse();
@@ -123,6 +132,10 @@ fn main() -> Result<()> {
             Part::Operations => report.operations = Some(bench.operations()?),
             Part::Pairs => report.pairs = Some(bench.pairs()?),
             Part::Profile => report.profile = Some(bench.profile()?),
+            Part::Instructions if options.only.is_empty() && !has_valgrind() => {
+                eprintln!("instructions are left out: {NO_VALGRIND}");
+            }
+            Part::Instructions => report.instructions = Some(bench.instructions()?),
         }
     }
     println!("{}", report.render());

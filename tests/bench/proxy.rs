@@ -92,6 +92,11 @@ impl Proxy {
         Ok(())
     }
 
+    /// Number of the process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Waits until the process rests: until all workers have started, and V8 has compiled what it wants to compile.
     ///
     /// # Errors

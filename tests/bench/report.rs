@@ -1,7 +1,7 @@
 //! Tables for people, in Markdown.
 
 use crate::bars::{self, Bar};
-use crate::compare::{Comparison, Configuring, LabelSets, Pair, Row, Series, Step};
+use crate::compare::{Comparison, Configuring, Count, LabelSets, Pair, Row, Series, Step};
 use crate::plot;
 use crate::sample::{Spread, median};
 use anyhow::{Context, Result};
@@ -20,6 +20,7 @@ pub struct Report {
     pub configuring: Option<Configuring>,
     pub operations: Option<Vec<Series>>,
     pub profile: Option<Vec<Step>>,
+    pub instructions: Option<Vec<Count>>,
 }
 
 const MEGABYTE: f64 = 1e6;
@@ -38,6 +39,7 @@ impl Report {
             configuring: None,
             operations: None,
             profile: None,
+            instructions: None,
         }
     }
 
@@ -94,6 +96,9 @@ impl Report {
         if let Some(configuring) = &self.configuring {
             section("Configuring", "", CONFIGURING, of_configuring(configuring));
         }
+        if let Some(counts) = &self.instructions {
+            section("Instructions", "", INSTRUCTIONS, of_counts(counts));
+        }
         if let Some(steps) = &self.profile {
             section("Where the time goes", "", PROFILE, of_steps(steps));
         }
@@ -124,6 +129,35 @@ expressions of `stats_tags` to the name of each.\n\n";
 const CONFIGURING: &str = "What 10,000 operations cost more than three.\n\n";
 
 const PROFILE: &str = "Modules written by hand that each do one part; what is left of opmeter's own line is its own code.\n\n";
+
+const INSTRUCTIONS: &str = "Of the worker's thread per request, counted by callgrind: the same on every machine, busy or not. Code and data are lines
+of 64 bytes that callgrind's model of a first-level cache (of this machine's size) had to fetch. Time follows the code that is
+touched rather than the instructions that are run: between two requests the caches are used by others.\n\n";
+
+fn of_counts(counts: &[Count]) -> Table {
+    let find = |name: &str| counts.iter().find(|count| count.name == name);
+    let none = find("none").map_or([0.0; 3], Count::all);
+    let native = find("native stats access logger").map_or([f64::NAN; 3], Count::all);
+    let rows = counts.iter().map(|count| {
+        let all = count.all();
+        let mut cells = vec![count.name.clone()];
+        for ((count, none), native) in all.into_iter().zip(none).zip(native) {
+            cells.push(format!("{:+.0}", count - none));
+            cells.push(format!("{:.2}", (count - none) / (native - none)));
+        }
+        cells
+    });
+    let heads = [
+        "",
+        "instructions",
+        "of native",
+        "lines of code",
+        "of native",
+        "lines of data",
+        "of native",
+    ];
+    table(heads, rows)
+}
 
 fn of_bars(bars: &[Bar]) -> Table {
     let rows = bars.iter().map(|bar| {

@@ -48,6 +48,14 @@ impl<'a> Running<'a> {
         Ok(Self { mount, proxies, client })
     }
 
+    /// Sends so many requests.
+    ///
+    /// # Errors
+    /// When one is not answered.
+    pub fn send(&mut self, traffic: &Traffic, count: u64) -> Result<()> {
+        self.client.send(traffic, count).with_context(|| self.name_and_log())
+    }
+
     /// Sends each request once: CPU of all proxies per request, in microseconds.
     ///
     /// # Errors
