@@ -40,6 +40,8 @@ pub struct Effort {
     pub latency: Duration,
     /// Parts of the names of the mounts to compare; all when empty.
     pub mounts: Vec<String>,
+    /// Whether all are those with operations too.
+    pub operations: bool,
     /// How often memory and start are measured where that is all.
     pub starts: usize,
     /// Numbers of label sets, growing.
@@ -74,6 +76,7 @@ impl Effort {
             warm_up: Duration::from_millis(300),
             latency: Duration::from_millis(400),
             mounts: Vec::new(),
+            operations: false,
             starts: 1,
             label_sets: vec![10, 20_000],
         }
@@ -88,6 +91,7 @@ impl Effort {
             warm_up: Duration::from_millis(1500),
             latency: Duration::from_secs(2),
             mounts: Vec::new(),
+            operations: true,
             starts: 5,
             label_sets: vec![10, 100, 1000, 5000, 20_000],
         }

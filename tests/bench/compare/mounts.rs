@@ -136,7 +136,7 @@ impl Bench {
         mounts.push(ours("two hops: filter, exchange", &exchange).twice());
         let named = &self.effort.mounts;
         let mut is_wanted = |mount: &Mount| {
-            named.is_empty()
+            named.is_empty() && (self.effort.operations || !mount.name.contains("operations"))
                 || mount.name.ends_with("none")
                 || named.iter().any(|name| mount.name.contains(name))
         };
