@@ -223,7 +223,7 @@ impl Query {
         ranges: &mut Ranges,
     ) -> Option<usize> {
         let mut elements = Elements::parse(buffer, start)?;
-        let (all, first) = (elements.left(), elements.place());
+        let first = elements.place();
         let mut number = 0;
         if self.branches.len() > 1 {
             let direction = elements.next()?;
@@ -240,7 +240,8 @@ impl Query {
             }
             untyped = elements.left() < branch.listed.len() && branch.is_split();
         }
-        let mut of_labels = (all, first);
+        // The direction is of them: it tells the reporter.
+        let mut of_labels = (elements.left(), elements.place());
         for element in &branch.listed {
             if untyped && element.is_typed() {
                 continue;

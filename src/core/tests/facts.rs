@@ -125,6 +125,27 @@ fn the_identities_of_a_connection_are_asked_for_once() {
     assert!(proxy.series_with("connection_security_policy=.=none;"));
 }
 
+/// A request is known by its direction too, where no label is made of anything else.
+#[test]
+fn the_reporter_is_told_where_nothing_else_is() {
+    let names = opmeter_core::metric::standard::HTTP_LABELS.iter().map(|label| label.name());
+    let others: Vec<String> =
+        names.filter(|name| *name != "reporter").map(|name| format!("\"{name}\"")).collect();
+    let config = format!(r#"{{"metrics":[{{"tags_to_remove":[{}]}}]}}"#, others.join(","));
+    let (mut host, mut stats) = (outbound(), Stats::default());
+    let plan = configure(config.as_bytes(), &mut host).expect("accepted").plan;
+    let mut recorder = Recorder::new(plan, &mut host, &mut stats);
+    for direction in [2, 1, 2, 1, 1] {
+        host.facts.insert(Fact::ListenerDirection, int(direction));
+        recorder.on_log(&mut Stream::default(), &mut host, &mut stats);
+    }
+    let total = |reporter: &str| {
+        let of = |name: &String| name.contains(reporter) && name.ends_with("requests_total");
+        stats.values.iter().filter(|(name, _)| of(name)).map(|(_, value)| value).sum::<u64>()
+    };
+    assert_eq!((total("reporter=.=source;"), total("reporter=.=destination;")), (2, 3));
+}
+
 /// What a request is known by tells where one value ends and the next begins.
 #[test]
 fn values_do_not_run_into_each_other() {
