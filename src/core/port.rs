@@ -50,7 +50,8 @@ pub enum Content {
 
 /// What the core asks of the proxy.
 pub trait Host {
-    /// Compiles a CEL expression over Envoy's attributes; only called while configuring.
+    /// Compiles a CEL expression over Envoy's attributes; called while configuring, and when a stream shows that others than
+    /// so far have to be expected: a few times for each configuration, however many streams there are.
     fn compile(&mut self, expression: &str) -> Result<ExprId, Refused>;
 
     /// Evaluates an expression for the stream in hand and appends the value to `out`, in the encoding of

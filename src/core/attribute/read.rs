@@ -179,8 +179,11 @@ mod tests {
     #[track_caller]
     fn fetch(text: &str) -> Fetch {
         let mut slots = Slots::default();
-        compile(text, &Vocabulary::default(), &mut slots).unwrap();
-        Fetch::of(&slots.reads()[0]).unwrap()
+        assert!(compile(text, &Vocabulary::default(), &mut slots).is_ok(), "{text}");
+        let found = slots.reads().first().and_then(Fetch::of);
+        assert!(found.is_some(), "{text} reads nothing of the host's");
+        let nothing = Fetch { name: "", key: None, kind: AttributeType::Str, marked: false };
+        found.unwrap_or(nothing)
     }
 
     #[test]

@@ -29,9 +29,11 @@ impl Program {
     ///     fn get(&self, _: Slot) -> Option<Value<'_>> { Some(Value::Str(b"/users/7")) }
     /// }
     /// let text = "request.url_path.startsWith('/users/') ? 'users' : 'other'";
-    /// let expr = compile(text, &Vocabulary::default(), &mut Slots::default()).unwrap();
-    /// let program = expr.program().unwrap();
-    /// assert_eq!(program.eval(&Request, &mut Vec::new()), Ok(Value::Str(b"users")));
+    /// let expr = compile(text, &Vocabulary::default(), &mut Slots::default());
+    /// let program = expr.as_ref().ok().and_then(|expr| expr.program());
+    /// let mut built = Vec::new();
+    /// let value = program.map(|program| program.eval(&Request, &mut built));
+    /// assert_eq!(value, Some(Ok(Value::Str(b"users"))));
     /// ```
     pub fn eval<'a>(
         &'a self,

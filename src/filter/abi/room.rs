@@ -48,3 +48,35 @@ pub fn give_back(room: Vec<u8>) {
         SPARE.set(room);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the host does: asks for room and writes.
+    fn answered(answer: &[u8]) -> Vec<u8> {
+        let data = lend(answer.len());
+        // SAFETY: so much was lent, it is written before it is taken back, and taken back once.
+        unsafe {
+            data.copy_from_nonoverlapping(answer.as_ptr(), answer.len());
+            take(data, answer.len())
+        }
+    }
+
+    #[test]
+    fn the_same_room_is_lent_again() {
+        let first = answered(&[7; 100]);
+        let place = first.as_ptr().addr();
+        give_back(first);
+        let second = answered(b"short");
+        assert_eq!((second.as_ptr().addr(), second.as_slice()), (place, &b"short"[..]));
+        assert_ne!(answered(b"while the second is kept").as_ptr().addr(), place);
+    }
+
+    #[test]
+    fn room_lent_before_something_else_is_not_taken() {
+        let (first, _second) = (lend(3), lend(4));
+        // SAFETY: it is not the last that was lent, so that nothing has to be written.
+        assert!(unsafe { take(first, 3) }.is_empty());
+    }
+}
