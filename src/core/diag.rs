@@ -1,14 +1,14 @@
-//! Problems of a configuration, told to a person.
+//! Problems of a configuration, for people.
 
 use crate::limits::MAX_SUGGESTION_DISTANCE;
 use std::fmt;
 
-/// Whether a problem refuses the configuration.
+/// How serious a problem is. Either way the part that it concerns is left out, and all others are in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// The configuration is refused.
+    /// What is written cannot have been meant: an unknown field, a value of a wrong type.
     Error,
-    /// A part is left out, as Istio does; `strict` turns it into an error.
+    /// Istio leaves such a part out without a word, so it may be there on purpose.
     Warning,
 }
 
@@ -17,7 +17,7 @@ pub enum Severity {
 /// `Display` gives one line: `metrics[0].nam: unknown field (did you mean "name"?); ...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Whether the configuration can still be used.
+    /// How serious it is.
     pub severity: Severity,
     /// JSON path such as `attributes[2].match[0].condition`; `configuration` for the whole text.
     pub path: String,
@@ -28,12 +28,12 @@ pub struct Diagnostic {
 // === impl Diagnostic ===
 
 impl Diagnostic {
-    /// A problem that refuses the configuration.
+    /// What cannot have been meant.
     pub fn error(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self { severity: Severity::Error, path: path.into(), message: message.into() }
     }
 
-    /// A problem that leaves a part out.
+    /// What Istio leaves out as well.
     pub fn warning(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, path: path.into(), message: message.into() }
     }
@@ -65,6 +65,18 @@ pub fn nearest<'a>(found: &str, allowed: impl IntoIterator<Item = &'a str>) -> O
         .filter(|(edits, _)| *edits <= limit)
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, name)| name)
+}
+
+/// Whether `found` is `name` with a slip of the keyboard: nearer than [`nearest`] asks for, as more follows from it than a
+/// hint. A field of a later version is none.
+pub(crate) fn is_misspelt(found: &str, name: &str) -> bool {
+    let letters = |text: &str| {
+        let mut letters: Vec<u8> = text.bytes().map(|c| c.to_ascii_lowercase()).collect();
+        letters.sort_unstable();
+        letters
+    };
+    let slips = if name.len() > 4 { 2 } else { 1 };
+    distance(found, name) <= slips || letters(found) == letters(name)
 }
 
 /// ` (did you mean "x"?)` or nothing.
@@ -101,6 +113,18 @@ mod tests {
         assert_eq!(distance("kitten", "sitting"), 3);
         assert_eq!(distance("", "abc"), 3);
         assert_eq!(distance("Name", "name"), 0);
+    }
+
+    #[test]
+    fn a_slip_is_no_other_word() {
+        for (found, name) in
+            [("nam", "name"), ("naem", "name"), ("mtach", "match"), ("conditoin", "condition")]
+        {
+            assert!(is_misspelt(found, name), "{found}");
+        }
+        for (found, name) in [("later", "name"), ("time", "name"), ("matcher_v2", "match")] {
+            assert!(!is_misspelt(found, name), "{found}");
+        }
     }
 
     #[test]

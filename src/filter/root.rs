@@ -1,56 +1,46 @@
-//! The plugin: reads its configuration.
+//! The plugin: loads its configuration.
 
 use crate::abi;
 use crate::host::Proxy;
 use crate::streams;
 use opmeter_core::record::{self, Verdict};
-use opmeter_core::{Configured, Recorder};
+use opmeter_core::{Loaded, Recorder, load};
 use proxy_wasm::types::LogLevel;
-use std::fmt::Arguments;
 
-/// A plugin gets its configuration; whether it is accepted.
+/// Paths of what a plugin is known by.
+const PLUGIN_NAME: &[u8] = b"plugin_name";
+const PLUGIN_ROOT_ID: &[u8] = b"plugin_root_id";
+
+/// A plugin gets its configuration; `false` only where the configuration asks for that (`strict`): Envoy then answers
+/// requests with 500 until it has another one, whatever the failure policy is.
 pub fn on_configure(context: u32) -> bool {
     follow_log_level();
-    let text = match abi::plugin_configuration() {
-        Ok(text) => text,
-        Err(status) => {
-            record::count_configuration(Verdict::Rejected, 1, &mut Proxy);
-            refuse(format_args!("the proxy does not hand it over (status {status})"));
-            return false;
-        }
-    };
-    match opmeter_core::configure(&text, &mut Proxy) {
-        Ok(configured) => accept(context, configured),
-        Err(problems) => {
-            record::count_configuration(Verdict::Rejected, problems.len(), &mut Proxy);
-            for problem in &problems {
-                refuse(format_args!("{problem}"));
-            }
-            false
+    let text = abi::plugin_configuration();
+    let Loaded { plan, verdict, problems, reported } =
+        load(&plugin_name(), text.as_deref().ok(), &mut Proxy, &mut Proxy);
+    if !reported {
+        let refused = if verdict == Verdict::Rejected { " refused" } else { "" };
+        for problem in &problems {
+            log::warn!("configuration{refused}: {problem}");
         }
     }
+    record::count_configuration(verdict, problems.len(), &mut Proxy);
+    if let Some(plan) = plan {
+        let recorder = Recorder::new(plan, &mut Proxy, &mut Proxy);
+        let interval = recorder.tick_period();
+        streams::configure(context, recorder);
+        if let Err(status) = abi::set_tick_period(interval) {
+            log::warn!("streams that last are reported at their end only (status {status})");
+        }
+    }
+    verdict != Verdict::Rejected
 }
 
-fn accept(context: u32, Configured { plan, warnings }: Configured) -> bool {
-    let problems = warnings.len();
-    for warning in &warnings {
-        log::warn!("configuration: {warning}");
-    }
-    let recorder = Recorder::new(plan, &mut Proxy, &mut Proxy);
-    let interval = recorder.tick_period();
-    if !streams::configure(context, recorder) {
-        record::count_configuration(Verdict::Rejected, problems, &mut Proxy);
-        return false;
-    }
-    record::count_configuration(Verdict::Accepted, problems, &mut Proxy);
-    if let Err(status) = abi::set_tick_period(interval) {
-        log::warn!("streams that last are reported at their end only (status {status})");
-    }
-    true
-}
-
-fn refuse(why: Arguments<'_>) {
-    log::error!("configuration refused: {why}");
+/// Name and root id, which a plugin keeps when its configuration changes.
+fn plugin_name() -> String {
+    let property = |path| abi::property(path).unwrap_or_default();
+    let name = [property(PLUGIN_NAME), property(PLUGIN_ROOT_ID)].join(&b'/');
+    String::from_utf8_lossy(&name).into_owned()
 }
 
 /// Lines below the proxy's level would be formatted and handed over only to be dropped there.

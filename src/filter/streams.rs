@@ -35,11 +35,13 @@ pub fn add_root(root: u32) {
     with(|contexts| contexts.roots.push((root, SharedRecorder::default())));
 }
 
-/// A plugin records by a new configuration from now on; `false` for one that nobody knows.
-pub fn configure(root: u32, recorder: Recorder) -> bool {
-    let shared = with(|contexts| contexts.root(root)).flatten();
-    let place = shared.as_ref().and_then(|shared| shared.try_borrow_mut().ok());
-    place.map(|mut place| *place = Some(recorder)).is_some()
+/// A plugin records by a new configuration from now on.
+pub fn configure(root: u32, recorder: Recorder) {
+    if let Some(shared) = with(|contexts| contexts.root(root)).flatten()
+        && let Ok(mut place) = shared.try_borrow_mut()
+    {
+        *place = Some(recorder);
+    }
 }
 
 /// A stream begins. One of a plugin nobody knows is let pass without metrics.

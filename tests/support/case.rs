@@ -86,9 +86,12 @@ pub struct Case {
     /// Texts that lines of the module's log have to hold.
     #[serde(default)]
     pub log: Vec<String>,
-    /// The problems for which the configuration has to be refused, all of them, in order.
+    /// The problems for which a `strict` configuration has to be refused, all of them, in order.
     #[serde(default)]
     pub refused: Vec<String>,
+    /// The problems that have to be reported while everything else is in force, all of them, in order; any when not given.
+    #[serde(default)]
+    pub problems: Vec<String>,
 }
 
 /// Which proxy a module runs in.
@@ -163,7 +166,7 @@ impl Case {
         let all = Engine::ALL.iter().all(|engine| self.on.contains(engine));
         ensure!(all != self.why.is_some(), "`why` tells why an engine is left out of `on`");
         ensure!(!self.name.contains(char::is_whitespace), "a name has no spaces");
-        let expectations = [&self.expect, &self.absent, &self.log, &self.refused];
+        let expectations = [&self.expect, &self.absent, &self.log, &self.refused, &self.problems];
         let headers = |r: &Request| !r.upstream_headers.is_empty() || !r.client_headers.is_empty();
         let expects =
             expectations.iter().any(|e| !e.is_empty()) || self.requests.iter().any(headers);

@@ -34,6 +34,9 @@ enum Amount {
 pub fn problems(case: &Case, outcome: &Outcome) -> Vec<String> {
     let mut problems = Vec::new();
     refusal(case, outcome, &mut problems);
+    if !case.problems.is_empty() && outcome.problems != case.problems {
+        problems.push(format!("problems {:#?}\n  found {:#?}", case.problems, outcome.problems));
+    }
     for line in &case.log {
         if !outcome.log.iter().any(|logged| logged.contains(line.as_str())) {
             problems.push(format!("no line of the log holds: {line}"));

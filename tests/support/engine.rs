@@ -31,6 +31,8 @@ pub enum Mount {
 pub struct Outcome {
     /// The problems, when the configuration was refused.
     pub refused: Option<Vec<String>>,
+    /// The problems in a configuration that was not.
+    pub problems: Vec<String>,
     /// Warnings and log lines.
     pub log: Vec<String>,
     /// All series of the proxy at the end.

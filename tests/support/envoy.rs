@@ -14,7 +14,7 @@ use crate::check;
 use crate::engine::{Mount, Outcome, Passed};
 use crate::series::{Series, parse_scrape};
 use crate::upstream::Upstream;
-use crate::wasm_host::refusals;
+use crate::wasm_host::{problems, refusals};
 use crate::{http, module, tcp};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -316,7 +316,8 @@ impl Envoy {
         loop {
             let (series, log) = (self.scrape().await?, self.module_log()?);
             let (passed, ticks) = (told.passed.clone(), told.ticks.clone());
-            let outcome = Outcome { refused: None, log, series, passed, ticks };
+            let problems = problems(log.iter().map(String::as_str));
+            let outcome = Outcome { refused: None, problems, log, series, passed, ticks };
             if Instant::now() > deadline || check::problems(case, &outcome).is_empty() {
                 return Ok(outcome);
             }

@@ -12,7 +12,7 @@ use opmeter_core::port::{
     Content, ExprId, Failed, Host, Message, MetricId, MetricKind, Refused, Sink,
 };
 use opmeter_core::record::{Verdict, count_configuration};
-use opmeter_core::{Configured, Recorder, Stream};
+use opmeter_core::{Configured, Diagnostic, Recorder, Stream, Unusable};
 use std::collections::BTreeMap;
 
 /// A modelled proxy: expressions, and the attributes of the stream in hand.
@@ -354,17 +354,22 @@ pub fn run(case: &Case, mount: Mount) -> Outcome {
     let mut proxy = Proxy::new(model::configuring(case));
     let mut statistics = Statistics::default();
     let configured = opmeter_core::configure(case.config.as_bytes(), &mut proxy);
-    let Configured { plan, warnings } = match configured {
+    let text = |problems: &[Diagnostic]| problems.iter().map(ToString::to_string).collect();
+    let Configured { plan, problems } = match configured {
         Ok(configured) => configured,
-        Err(problems) => {
-            let refused = Some(problems.iter().map(ToString::to_string).collect());
-            return Outcome { refused, ..Outcome::default() };
+        Err(Unusable::Strict(problems)) => {
+            return Outcome { refused: Some(text(&problems)), ..Outcome::default() };
+        }
+        Err(Unusable::Unreadable(problem)) => {
+            count_configuration(Verdict::Unreadable, 1, &mut statistics);
+            let problem = format!("{problem}; nothing is counted");
+            let series = statistics.metrics.series();
+            return Outcome { problems: vec![problem], series, ..Outcome::default() };
         }
     };
-    count_configuration(Verdict::Accepted, warnings.len(), &mut statistics);
+    count_configuration(Verdict::Accepted, problems.len(), &mut statistics);
     let recorder = Recorder::new(plan, &mut proxy, &mut statistics);
-    let log = warnings.iter().map(ToString::to_string).collect();
-    let outcome = Outcome { log, ..Outcome::default() };
+    let outcome = Outcome { log: text(&problems), problems: text(&problems), ..Outcome::default() };
     let mut run = Run { case, proxy, statistics, recorder, outcome };
     if mount == Mount::AccessLogger {
         run.entries();

@@ -303,12 +303,21 @@ pub fn run(case: &Case, mount: Mount, module: &[u8]) -> Result<Outcome> {
     }
     let log: Vec<String> = host.state().log.iter().map(|line| line.text.clone()).collect();
     let refused = (!accepted).then(|| refusals(log.iter().map(String::as_str)));
-    Ok(Outcome { refused, log, series: host.state().metrics.series(), passed, ticks })
+    let problems = problems(log.iter().map(String::as_str));
+    Ok(Outcome { refused, problems, log, series: host.state().metrics.series(), passed, ticks })
 }
 
-/// The problems among log lines.
+/// The problems of a refused configuration among log lines.
 pub fn refusals<'a>(log: impl Iterator<Item = &'a str>) -> Vec<String> {
-    log.filter_map(|line| line.split_once("configuration refused: "))
-        .map(|(_, problem)| problem.to_owned())
-        .collect()
+    after(" configuration refused: ", log)
+}
+
+/// The problems of a configuration that is in force among log lines.
+pub fn problems<'a>(log: impl Iterator<Item = &'a str>) -> Vec<String> {
+    after(" configuration: ", log)
+}
+
+fn after<'a>(mark: &str, log: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let lines = log.map(|line| format!(" {line}"));
+    lines.filter_map(|line| Some(line.split_once(mark)?.1.to_owned())).collect()
 }

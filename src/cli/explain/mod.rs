@@ -84,9 +84,9 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     };
     let node = documents[plugin.document].node.get("node").map(crate::text::Node::to_json);
     let mut model = Model::new(model::attributes(args, node.unwrap_or_default()));
-    let refused = |_| anyhow!("the module refuses this configuration; `opmeter lint` tells why");
-    let (config, _) = config::parse(plugin.text.as_bytes()).map_err(refused)?;
-    let plan = configure(plugin.text.as_bytes(), &mut model).map_err(refused)?.plan;
+    let refused = || anyhow!("the module refuses this configuration; `opmeter lint` tells why");
+    let (config, _) = config::parse(plugin.text.as_bytes()).map_err(|_| refused())?;
+    let plan = configure(plugin.text.as_bytes(), &mut model).map_err(|_| refused())?.plan;
     let attributes = attribute::explained(&config, &model, args);
     let mut statistics = Statistics::default();
     let mut recorder = Recorder::new(plan, &mut model, &mut statistics);

@@ -25,11 +25,12 @@ pub struct Accepted {
 pub fn check(plugin: &Plugin, scene: &Scene, findings: &mut Vec<Finding>) {
     let accepted = match configure(plugin.text.as_bytes(), &mut Offline::default()) {
         Ok(configured) => {
-            let warnings = configured.warnings.iter();
-            findings.extend(warnings.map(|problem| finding(plugin, problem)));
+            let problems = configured.problems.iter();
+            findings.extend(problems.map(|problem| finding(plugin, problem)));
             accepted(plugin)
         }
-        Err(problems) => {
+        Err(unusable) => {
+            let problems = unusable.into_problems();
             findings.extend(problems.iter().map(|problem| finding(plugin, problem)));
             None
         }

@@ -34,7 +34,7 @@ pub fn check(document: &Document, version: IstioVersion, findings: &mut Vec<Find
         }
         let problems = match config::parse(entry.value.to_json().to_string().as_bytes()) {
             Ok((_, warnings)) => warnings,
-            Err(problems) => problems,
+            Err(problem) => vec![problem],
         };
         for problem in problems {
             let place = entry.value.find(&problem.path);

@@ -58,8 +58,9 @@ fn cost(configuration: &Value, args: &OpenapiArgs) -> Result<Estimate> {
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("the module refuses this: {}", problems.join("; "))
     };
-    let (config, _) = config::parse(text.as_bytes()).map_err(refused)?;
-    let plan = configure(text.as_bytes(), &mut Offline::default()).map_err(refused)?.plan;
+    let (config, _) = config::parse(text.as_bytes()).map_err(|problem| refused(vec![problem]))?;
+    let plan = configure(text.as_bytes(), &mut Offline::default());
+    let plan = plan.map_err(|unusable| refused(unusable.into_problems()))?.plan;
     let scale = Scale::new(&args.scale, args.scale.bounds.unwrap_or(BOUNDS));
     Ok(estimate(&Shape::new(&config, &plan, &args.scale.values), &scale))
 }

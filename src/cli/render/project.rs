@@ -105,7 +105,7 @@ fn misspelt(source: &Rc<Source>, node: &Node) -> Vec<Finding> {
 
 /// What the module itself allows at the top of its configuration.
 fn plugin_fields() -> Vec<String> {
-    let problems = config::parse(b"{\"?\": 1}").err().unwrap_or_default();
+    let problems = config::parse(b"{\"?\": 1}").map(|(_, problems)| problems).unwrap_or_default();
     let allowed = problems.iter().find_map(|problem| problem.message.split_once("; allowed: "));
     allowed.map_or_else(Vec::new, |(_, names)| names.split(", ").map(str::to_owned).collect())
 }
@@ -120,9 +120,12 @@ fn check_plugin(node: &Node) -> Result<(), Vec<Diagnostic>> {
         .filter(|(name, _)| plugin_fields().contains(name))
         .collect();
     let text = Value::Object(plugin).to_string();
-    let configured = configure(text.as_bytes(), &mut Offline::default())?;
-    // What a proxy would leave out is better told before there is one.
-    if configured.warnings.is_empty() { Ok(()) } else { Err(configured.warnings) }
+    let configured = configure(text.as_bytes(), &mut Offline::default());
+    let problems = match configured {
+        Ok(configured) => configured.problems,
+        Err(unusable) => unusable.into_problems(),
+    };
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 fn told(source: &Rc<Source>, node: &Node, problem: &Diagnostic) -> Finding {

@@ -1,18 +1,22 @@
-//! Reads fields out of a JSON object and tells every problem with its path.
+//! Reads fields out of a JSON object and reports every problem with its path.
 
-use crate::diag::{Diagnostic, suggestion};
+use crate::diag::{Diagnostic, is_misspelt, suggestion};
 use crate::json::{Json as Value, Number, Object};
 
 /// What an object may hold.
 pub(super) struct Schema {
     /// Field names as documented (snake case), sorted.
     pub allowed: &'static [&'static str],
+    /// Fields without which the object would apply to more than was meant, or to something else.
+    pub narrowing: &'static [&'static str],
 }
 
 /// One JSON object under reading. Wrong values are reported and read as absent.
 pub(super) struct Fields<'v, 'd> {
     path: String,
     object: Option<&'v Object>,
+    schema: &'static Schema,
+    too_wide: bool,
     diagnostics: &'d mut Vec<Diagnostic>,
 }
 
@@ -25,30 +29,38 @@ impl<'v, 'd> Fields<'v, 'd> {
     /// Opens an object and reports unknown fields.
     pub fn open(
         (path, value): Located<'v>,
-        schema: &Schema,
+        schema: &'static Schema,
         diagnostics: &'d mut Vec<Diagnostic>,
     ) -> Self {
         let object = value.as_object();
-        let mut fields = Self { path, object, diagnostics };
+        let mut fields = Self { path, object, schema, too_wide: object.is_none(), diagnostics };
         if object.is_none() {
             let path = fields.here();
             fields.report(path, format!("found {}, expected an object", describe(value)));
         }
-        fields.check_names(schema);
+        fields.check_names();
         fields
+    }
+
+    /// Whether the object cannot be used: it is none, or one of its narrowing fields is misspelt or has a wrong value.
+    pub fn is_too_wide(&self) -> bool {
+        self.too_wide
     }
 
     /// A string.
     pub fn string(&mut self, name: &str) -> Option<String> {
-        let at = self.get(name)?;
-        self.text(at)
+        let (path, value) = self.get(name)?;
+        match value {
+            Value::String(text) => Some(text.clone()),
+            other => self.wrong(name, path, other, "a string"),
+        }
     }
 
     /// A string of this object that was found already.
     pub fn text(&mut self, (path, value): Located<'_>) -> Option<String> {
         match value {
             Value::String(text) => Some(text.clone()),
-            other => self.mismatch(path, other, "a string"),
+            other => self.wrong("", path, other, "a string"),
         }
     }
 
@@ -57,7 +69,7 @@ impl<'v, 'd> Fields<'v, 'd> {
         let (path, value) = self.get(name)?;
         match value {
             Value::Bool(flag) => Some(*flag),
-            other => self.mismatch(path, other, "true or false"),
+            other => self.wrong(name, path, other, "true or false"),
         }
     }
 
@@ -82,8 +94,7 @@ impl<'v, 'd> Fields<'v, 'd> {
         };
         if position.is_none() {
             let hint = suggestion(value.as_str().unwrap_or_default(), names.iter().copied());
-            let found = describe(value);
-            self.report(path, format!("found {found}, expected {}{hint}", names.join(" or ")));
+            self.wrong::<()>(name, path, value, &[&names.join(" or "), hint.as_str()].concat());
         }
         position
     }
@@ -92,7 +103,7 @@ impl<'v, 'd> Fields<'v, 'd> {
     pub fn list(&mut self, name: &str) -> Vec<Located<'v>> {
         let Some((path, value)) = self.get(name) else { return Vec::new() };
         let Value::Array(items) = value else {
-            self.mismatch::<()>(path, value, "a list");
+            self.wrong::<()>(name, path, value, "a list");
             return Vec::new();
         };
         items.iter().enumerate().map(|(i, item)| (format!("{path}[{i}]"), item)).collect()
@@ -107,7 +118,7 @@ impl<'v, 'd> Fields<'v, 'd> {
     pub fn members(&mut self, name: &str) -> Vec<(&'v str, Located<'v>)> {
         let Some((path, value)) = self.get(name) else { return Vec::new() };
         let Value::Object(map) = value else {
-            self.mismatch::<()>(path, value, "an object");
+            self.wrong::<()>(name, path, value, "an object");
             return Vec::new();
         };
         map.iter().map(|(key, item)| (key.as_str(), (format!("{path}.{key}"), item))).collect()
@@ -117,15 +128,15 @@ impl<'v, 'd> Fields<'v, 'd> {
     pub fn unsigned(&mut self, name: &str) -> Option<u64> {
         let (path, value) = self.get(name)?;
         let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
-        number.or_else(|| self.mismatch(path, value, "a number"))
+        number.or_else(|| self.wrong(name, path, value, "a number"))
     }
 
     /// A list of whole numbers; `None` when absent.
     pub fn unsigned_list(&mut self, name: &str) -> Option<Vec<u64>> {
         let (path, value) = self.get(name)?;
-        let Value::Array(items) = value else { return self.mismatch(path, value, "a list") };
+        let Value::Array(items) = value else { return self.wrong(name, path, value, "a list") };
         let number = |(i, item): (usize, &Value)| {
-            item.as_u64().or_else(|| self.mismatch(format!("{path}[{i}]"), item, "a number"))
+            item.as_u64().or_else(|| self.wrong(name, format!("{path}[{i}]"), item, "a number"))
         };
         Some(items.iter().enumerate().filter_map(number).collect())
     }
@@ -134,7 +145,7 @@ impl<'v, 'd> Fields<'v, 'd> {
     pub fn milliseconds(&mut self, name: &str) -> Option<u64> {
         let (path, value) = self.get(name)?;
         let duration = value.as_str().and_then(milliseconds);
-        duration.or_else(|| self.mismatch(path, value, "a duration such as \"10s\""))
+        duration.or_else(|| self.wrong(name, path, value, "a duration such as \"10s\""))
     }
 
     /// An object to be opened.
@@ -156,13 +167,20 @@ impl<'v, 'd> Fields<'v, 'd> {
         (!value.is_null()).then(|| (self.path_of(key), value))
     }
 
-    fn check_names(&mut self, schema: &Schema) {
+    fn check_names(&mut self) {
+        let allowed = self.schema.allowed;
         for key in self.object.into_iter().flat_map(Object::keys) {
             let is = |name: &&&str| **name == key || camel(name) == *key;
-            if !schema.allowed.iter().any(|n| is(&n)) {
-                let hint = suggestion(key, schema.allowed.iter().copied());
-                let allowed = schema.allowed.join(", ");
-                self.report(self.path_of(key), format!("unknown field{hint}; allowed: {allowed}"));
+            if !allowed.iter().any(|n| is(&n)) {
+                let hint = suggestion(key, allowed.iter().copied());
+                let narrowing = self.schema.narrowing.iter();
+                let meant = narrowing.copied().find(|name| is_misspelt(key, name));
+                let consequence = self.consequence(meant.unwrap_or_default());
+                let allowed = allowed.join(", ");
+                self.report(
+                    self.path_of(key),
+                    format!("unknown field{hint}{consequence}; allowed: {allowed}"),
+                );
             } else if *key != camel(key) && self.object.is_some_and(|o| o.contains_key(&camel(key)))
             {
                 let twin = camel(key);
@@ -171,16 +189,26 @@ impl<'v, 'd> Fields<'v, 'd> {
         }
     }
 
+    /// What follows from a field that is misspelt or has a wrong value; the object is unusable if the field narrows it.
+    fn consequence(&mut self, name: &str) -> &'static str {
+        if self.schema.narrowing.contains(&name) {
+            self.too_wide = true;
+            return "; the entry has no effect";
+        }
+        ""
+    }
+
     fn here(&self) -> String {
         if self.path.is_empty() { "configuration".to_owned() } else { self.path.clone() }
     }
 
-    fn mismatch<T>(&mut self, path: String, found: &Value, expected: &str) -> Option<T> {
-        self.report(path, format!("found {}, expected {expected}", describe(found)));
+    fn wrong<T>(&mut self, name: &str, path: String, found: &Value, expected: &str) -> Option<T> {
+        let consequence = self.consequence(name);
+        self.report(path, format!("found {}, expected {expected}{consequence}", describe(found)));
         None
     }
 
-    /// Tells a problem of this object.
+    /// Reports a problem of this object.
     pub fn report(&mut self, path: String, message: String) {
         self.diagnostics.push(Diagnostic::error(path, message));
     }
@@ -209,7 +237,7 @@ fn milliseconds(text: &str) -> Option<u64> {
 }
 
 /// What a value is, for a person.
-fn describe(value: &Value) -> String {
+pub(super) fn describe(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(flag) => flag.to_string(),

@@ -43,7 +43,7 @@ pub(super) fn prewarm(raw: RawPrewarm, diagnostics: &mut Vec<Diagnostic>) -> Pre
         diagnostics.push(Diagnostic::error(path, problem));
     }
     let mut response_codes: Vec<i64> = Vec::new();
-    for (i, code) in given.into_iter().enumerate() {
+    for (i, code) in given.into_iter().enumerate().take(MAX_PREWARM_CODES) {
         match i64::try_from(code) {
             Ok(code @ 100..=599) if response_codes.contains(&code) => {}
             Ok(code @ 100..=599) => response_codes.push(code),

@@ -11,7 +11,7 @@ mod validate;
 
 pub use telemetry::Disabled;
 
-use crate::diag::{Diagnostic, Severity};
+use crate::diag::Diagnostic;
 use crate::metric::standard;
 use crate::operation::Template;
 use crate::port::MetricKind;
@@ -33,7 +33,7 @@ pub struct Config {
     pub reporter: ReporterMode,
     /// Whether Istio's standard metrics are emitted at all.
     pub standard_metrics: bool,
-    /// Whether anything that would be left out refuses the configuration instead.
+    /// Whether the configuration is refused when anything of it would be left out.
     pub strict: bool,
     /// How stat names are built.
     pub stat_names: StatNames,
@@ -231,19 +231,15 @@ impl Default for StatNames {
     }
 }
 
-/// Reads a configuration; the second part of the result are warnings.
+/// Reads a configuration; the second part of the result are the problems, and what they concern is left out of the first.
 ///
 /// # Errors
-/// Every problem found, when any of them is an error.
-pub fn parse(text: &[u8]) -> Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>> {
-    let mut diagnostics = Vec::new();
-    let raw = raw::read(text, &mut diagnostics);
-    let config = validate::validate(raw, &mut diagnostics);
-    if diagnostics.iter().any(|d| d.severity == Severity::Error) {
-        Err(diagnostics)
-    } else {
-        Ok((config, diagnostics))
-    }
+/// Nothing in it can be read: it is not JSON, or no object.
+pub fn parse(text: &[u8]) -> Result<(Config, Vec<Diagnostic>), Diagnostic> {
+    let mut problems = Vec::new();
+    let raw = raw::read(text, &mut problems)?;
+    let config = validate::validate(raw, &mut problems);
+    Ok((config, problems))
 }
 
 #[cfg(test)]

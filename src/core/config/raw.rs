@@ -1,6 +1,6 @@
 //! The configuration as it is written: structure and types, nothing else.
 
-use super::fields::{Fields, Located, Schema};
+use super::fields::{Fields, Located, Schema, describe};
 use super::telemetry::{self, Telemetry};
 use super::{Dimension, Override, Target, When};
 use crate::diag::Diagnostic;
@@ -50,8 +50,10 @@ pub(super) struct RawExchange {
 #[derive(Debug)]
 pub(super) struct RawAttribute {
     pub path: String,
-    /// Whether a problem of this object has been told already, so that what it lacks is no news.
-    pub told: bool,
+    /// Whether a problem of this object is reported already, so that a missing field needs no report of its own.
+    pub reported: bool,
+    /// Whether the attribute cannot be used: without one of its entries the others would match too much.
+    pub unusable: bool,
     pub output_attribute: Option<String>,
     pub phase: Option<usize>,
     pub entries: Vec<RawEntry>,
@@ -62,7 +64,8 @@ pub(super) struct RawAttribute {
 #[derive(Debug)]
 pub(super) struct RawOperation {
     pub path: String,
-    pub told: bool,
+    pub reported: bool,
+    pub unusable: bool,
     pub value: Option<String>,
     pub method: Option<String>,
     pub template: Option<String>,
@@ -71,7 +74,8 @@ pub(super) struct RawOperation {
 #[derive(Debug)]
 pub(super) struct RawEntry {
     pub path: String,
-    pub told: bool,
+    pub reported: bool,
+    pub unusable: bool,
     pub condition: Option<String>,
     pub value: Option<String>,
 }
@@ -79,7 +83,7 @@ pub(super) struct RawEntry {
 #[derive(Debug)]
 pub(super) struct RawDefinition {
     pub path: String,
-    pub told: bool,
+    pub unusable: bool,
     pub name: Option<String>,
     pub value: Option<String>,
     pub kind: Option<usize>,
@@ -114,30 +118,53 @@ const CONFIG: Schema = Schema {
         "telemetry",
         "value_separator",
     ],
+    narrowing: &[],
 };
-const EXCHANGE: Schema = Schema { allowed: &["additional_labels", "max_peers", "skip_external"] };
-const LIMITS: Schema =
-    Schema { allowed: &["max_label_bytes", "max_series", "max_values_per_dimension"] };
-const PREWARM: Schema = Schema { allowed: &["response_codes"] };
-const ATTRIBUTE: Schema =
-    Schema { allowed: &["match", "openapi", "operations", "output_attribute", "phase"] };
-const OPERATION: Schema = Schema { allowed: &["method", "path", "value"] };
-const ENTRY: Schema = Schema { allowed: &["condition", "value"] };
-const DEFINITION: Schema = Schema { allowed: &["name", "type", "value"] };
-const OVERRIDE: Schema =
-    Schema { allowed: &["dimensions", "drop", "match", "name", "tags_to_remove"] };
+const EXCHANGE: Schema = Schema {
+    allowed: &["additional_labels", "max_peers", "skip_external"],
+    narrowing: &["skip_external"],
+};
+const LIMITS: Schema = Schema {
+    allowed: &["max_label_bytes", "max_series", "max_values_per_dimension"],
+    narrowing: &[],
+};
+const PREWARM: Schema = Schema { allowed: &["response_codes"], narrowing: &[] };
+const ATTRIBUTE: Schema = Schema {
+    allowed: &["match", "openapi", "operations", "output_attribute", "phase"],
+    narrowing: &["match", "output_attribute"],
+};
+const OPERATION: Schema =
+    Schema { allowed: &["method", "path", "value"], narrowing: &["method", "path", "value"] };
+const ENTRY: Schema =
+    Schema { allowed: &["condition", "value"], narrowing: &["condition", "value"] };
+const DEFINITION: Schema =
+    Schema { allowed: &["name", "type", "value"], narrowing: &["name", "type", "value"] };
+const OVERRIDE: Schema = Schema {
+    allowed: &["dimensions", "drop", "match", "name", "tags_to_remove"],
+    narrowing: &["match", "name"],
+};
 
 /// Reads the text; problems are added to `diagnostics` and what they concern is left out.
-pub(super) fn read(text: &[u8], diagnostics: &mut Vec<Diagnostic>) -> RawConfig {
+///
+/// # Errors
+/// Nothing in it can be read: it is not JSON, or no object.
+pub(super) fn read(
+    text: &[u8],
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Result<RawConfig, Diagnostic> {
     if text.trim_ascii().is_empty() {
-        return RawConfig::default();
+        return Ok(RawConfig::default());
     }
+    let unreadable = |problem: String| Diagnostic::error("configuration", problem);
     match serde_json::from_slice::<Value>(text) {
-        Ok(value) => config(&value, diagnostics),
-        Err(error) => {
-            diagnostics.push(Diagnostic::error("configuration", format!("not JSON: {error}")));
-            RawConfig::default()
-        }
+        Ok(value @ Value::Object(_)) => Ok(config(&value, diagnostics)),
+        Ok(value) => Err(unreadable(format!("found {}, expected an object", describe(&value)))),
+        Err(_) if is_protobuf_struct(text) => Err(unreadable(
+            "found a serialised google.protobuf.Struct, expected JSON: give the configuration as \
+            google.protobuf.StringValue"
+                .to_owned(),
+        )),
+        Err(error) => Err(unreadable(format!("not JSON: {error}"))),
     }
 }
 
@@ -168,21 +195,24 @@ fn config(value: &Value, diagnostics: &mut Vec<Diagnostic>) -> RawConfig {
         attributes: attributes.into_iter().map(|at| attribute(at, diagnostics)).collect(),
         definitions: definitions.into_iter().map(|at| definition(at, diagnostics)).collect(),
         telemetry: telemetry.map(|at| telemetry::read(at, diagnostics)).unwrap_or_default(),
-        metrics: metrics.into_iter().map(|at| metric(at, diagnostics)).collect(),
-        exchange: exchange.map(|at| self::exchange(at, diagnostics)),
+        metrics: metrics.into_iter().filter_map(|at| metric(at, diagnostics)).collect(),
+        exchange: exchange.and_then(|at| self::exchange(at, diagnostics)),
         limits: limits.map(|at| self::limits(at, diagnostics)).unwrap_or_default(),
         prewarm: prewarm.map(|at| self::prewarm(at, diagnostics)),
         ..raw
     }
 }
 
-fn exchange(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawExchange {
+/// `None` for a value that is no object: what is sent to whom is never guessed.
+fn exchange(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<RawExchange> {
+    let is_object = at.1.as_object().is_some();
     let mut fields = Fields::open(at, &EXCHANGE, diagnostics);
-    RawExchange {
-        additional_labels: fields.strings("additional_labels"),
-        max_peers: fields.unsigned("max_peers"),
-        skip_external: fields.boolean("skip_external"),
-    }
+    let (additional_labels, max_peers) =
+        (fields.strings("additional_labels"), fields.unsigned("max_peers"));
+    let skip_external = fields.boolean("skip_external");
+    // Whoever tried to keep the headers inside the mesh gets that.
+    let skip_external = if fields.is_too_wide() { Some(true) } else { skip_external };
+    is_object.then_some(RawExchange { additional_labels, max_peers, skip_external })
 }
 
 fn limits(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawLimits {
@@ -208,11 +238,21 @@ fn attribute(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawAttribute
     let entries = fields.list("match");
     let operations = fields.list("operations");
     let document = fields.object("openapi");
-    let told = diagnostics.len() > before;
+    let unusable = fields.is_too_wide();
+    let reported = diagnostics.len() > before;
     let entries = entries.into_iter().map(|at| entry(at, diagnostics)).collect();
     let operations = operations.into_iter().map(|at| operation(at, diagnostics)).collect();
     let described = document.map(|at| described(at, diagnostics)).unwrap_or_default();
-    RawAttribute { path, told, output_attribute, phase, entries, operations, described }
+    RawAttribute {
+        path,
+        reported,
+        unusable,
+        output_attribute,
+        phase,
+        entries,
+        operations,
+        described,
+    }
 }
 
 fn operation(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawOperation {
@@ -221,15 +261,16 @@ fn operation(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawOperation
     let mut fields = Fields::open(at, &OPERATION, diagnostics);
     let (value, method) = (fields.string("value"), fields.string("method"));
     let template = fields.string("path");
-    RawOperation { path, told: diagnostics.len() > before, value, method, template }
+    let unusable = fields.is_too_wide();
+    RawOperation { path, reported: diagnostics.len() > before, unusable, value, method, template }
 }
 
 fn described((path, document): Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Operation> {
     match openapi(document) {
         Ok(operations) => operations,
         Err(problems) => {
-            let told = problems.iter().map(|p| Diagnostic::error(path.clone(), p.to_string()));
-            diagnostics.extend(told);
+            let problems = problems.iter().map(|p| Diagnostic::error(path.clone(), p.to_string()));
+            diagnostics.extend(problems);
             Vec::new()
         }
     }
@@ -240,19 +281,20 @@ fn entry(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawEntry {
     let before = diagnostics.len();
     let mut fields = Fields::open(at, &ENTRY, diagnostics);
     let (condition, value) = (fields.string("condition"), fields.string("value"));
-    RawEntry { path, told: diagnostics.len() > before, condition, value }
+    let unusable = fields.is_too_wide();
+    RawEntry { path, reported: diagnostics.len() > before, unusable, condition, value }
 }
 
 fn definition(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawDefinition {
     let path = at.0.clone();
-    let before = diagnostics.len();
     let mut fields = Fields::open(at, &DEFINITION, diagnostics);
     let (name, value) = (fields.string("name"), fields.string("value"));
     let kind = fields.choice("type", KINDS);
-    RawDefinition { path, told: diagnostics.len() > before, name, value, kind }
+    RawDefinition { path, unusable: fields.is_too_wide(), name, value, kind }
 }
 
-fn metric(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> Override {
+/// `None` for an entry that would change more than was meant.
+fn metric(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<Override> {
     let path = at.0.clone();
     let mut fields = Fields::open(at, &OVERRIDE, diagnostics);
     let name = fields.string("name").filter(|name| !name.is_empty());
@@ -263,7 +305,7 @@ fn metric(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> Override {
             dimensions.push(Dimension { path, label, value });
         }
     }
-    Override {
+    let change = Override {
         path,
         target: name.map_or(Target::All, Target::Named),
         dimensions,
@@ -273,5 +315,35 @@ fn metric(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> Override {
             Some(condition) if !condition.is_empty() => When::Holds(condition),
             _ => When::Always,
         },
+    };
+    (!fields.is_too_wide()).then_some(change)
+}
+
+/// Whether bytes are a message whose fields are all number 1 and length-delimited, as the entries of a
+/// `google.protobuf.Struct`: what Envoy hands over for a configuration of that type.
+fn is_protobuf_struct(mut bytes: &[u8]) -> bool {
+    const ENTRY: u8 = 1 << 3 | 2;
+    const KEY: u8 = 1 << 3 | 2;
+    while let Some(rest) = bytes.strip_prefix(&[ENTRY]) {
+        let Some((length, rest)) = varint(rest) else { return false };
+        let Some((entry, rest)) = rest.split_at_checked(length) else { return false };
+        if entry.first() != Some(&KEY) {
+            return false;
+        }
+        bytes = rest;
     }
+    bytes.is_empty()
+}
+
+/// A length of at most 28 bits, and what follows.
+fn varint(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let mut value = 0;
+    for (place, byte) in bytes.iter().enumerate().take(4) {
+        value |=
+            usize::from(byte & 0x7f).checked_shl(u32::try_from(place).ok()?.checked_mul(7)?)?;
+        if byte & 0x80 == 0 {
+            return Some((value, bytes.get(place.checked_add(1)?..)?));
+        }
+    }
+    None
 }

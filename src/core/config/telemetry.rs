@@ -55,12 +55,17 @@ const METRICS: &[&str] = &[
 const MODES: &[&str] = &["CLIENT_AND_SERVER", "CLIENT", "SERVER"];
 const OPERATIONS: &[&str] = &["UPSERT", "REMOVE"];
 
-const TELEMETRY: Schema = Schema { allowed: &["metrics", "provider"] };
-const ENTRY: Schema = Schema { allowed: &["overrides", "providers", "reportingInterval"] };
-const PROVIDER: Schema = Schema { allowed: &["name"] };
-const OVERRIDE: Schema = Schema { allowed: &["disabled", "match", "tagOverrides"] };
-const MATCH: Schema = Schema { allowed: &["customMetric", "metric", "mode"] };
-const TAG: Schema = Schema { allowed: &["operation", "value"] };
+const TELEMETRY: Schema = Schema { allowed: &["metrics", "provider"], narrowing: &[] };
+const ENTRY: Schema =
+    Schema { allowed: &["overrides", "providers", "reportingInterval"], narrowing: &["providers"] };
+const PROVIDER: Schema = Schema { allowed: &["name"], narrowing: &["name"] };
+const OVERRIDE: Schema =
+    Schema { allowed: &["disabled", "match", "tagOverrides"], narrowing: &["match"] };
+const MATCH: Schema = Schema {
+    allowed: &["customMetric", "metric", "mode"],
+    narrowing: &["customMetric", "metric", "mode"],
+};
+const TAG: Schema = Schema { allowed: &["operation", "value"], narrowing: &["operation", "value"] };
 
 /// Reads and merges; problems are added to `diagnostics`.
 pub(super) fn read(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> Telemetry {
@@ -76,19 +81,23 @@ pub(super) fn read(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> Teleme
         let mut fields = Fields::open(at, &ENTRY, diagnostics);
         let interval = fields.milliseconds("reportingInterval");
         let (providers, overrides) = (fields.list("providers"), fields.list("overrides"));
-        if !providers.is_empty() {
-            ours = false;
-            providers_at = fields.path_of("providers");
-        }
+        let mut usable = !fields.is_too_wide();
+        let at = fields.path_of("providers");
+        let mut names = Vec::new();
         for at in providers {
-            let name = Fields::open(at, &PROVIDER, diagnostics).string("name");
-            ours |= name.as_deref() == Some(provider);
+            let mut fields = Fields::open(at, &PROVIDER, diagnostics);
+            names.push(fields.string("name"));
+            usable &= !fields.is_too_wide();
+        }
+        if usable && !names.is_empty() {
+            ours = names.iter().any(|name| name.as_deref() == Some(provider));
+            providers_at = at;
         }
         let (before, disabled) = (telemetry.overrides.len(), telemetry.disabled);
         for at in overrides {
             change(at, &mut telemetry, diagnostics);
         }
-        if ours {
+        if ours && usable {
             telemetry.reporting_interval = interval.or(telemetry.reporting_interval);
         } else {
             telemetry.overrides.truncate(before);
@@ -119,18 +128,20 @@ fn change(at: Located<'_>, merged: &mut Telemetry, diagnostics: &mut Vec<Diagnos
         drop: false,
         when: When::Always,
     };
+    let mut usable = !fields.is_too_wide();
     if let Some(at) = selected {
-        selector(at, &mut change, diagnostics);
+        usable &= selector(at, &mut change, diagnostics);
     }
     for (label, at) in tags {
         tag(label, at, &mut change, diagnostics);
     }
-    if merged.disabled.tell(&mut change, disabled) {
+    if usable && merged.disabled.merge(&mut change, disabled) {
         merged.overrides.push(change);
     }
 }
 
-fn selector(at: Located<'_>, change: &mut Override, diagnostics: &mut Vec<Diagnostic>) {
+/// Reads `match`; `false` where it would select more than was meant.
+fn selector(at: Located<'_>, change: &mut Override, diagnostics: &mut Vec<Diagnostic>) -> bool {
     let mut fields = Fields::open(at, &MATCH, diagnostics);
     match fields.choice("mode", MODES) {
         Some(1) => change.when = When::Client,
@@ -141,24 +152,27 @@ fn selector(at: Located<'_>, change: &mut Override, diagnostics: &mut Vec<Diagno
     let of_enum = metric.and_then(|metric| standard::ALL.get(metric.checked_sub(1)?));
     let of_enum = of_enum.map(|metric| metric.name.to_owned());
     let custom = fields.string("customMetric");
-    if metric.is_some() && custom.is_some() {
+    let twice = metric.is_some() && custom.is_some();
+    if twice {
         let path = fields.path_of("customMetric");
-        fields.report(path, "also given as \"metric\", keep one".to_owned());
+        fields
+            .report(path, "also given as \"metric\", keep one; the entry has no effect".to_owned());
     }
     if let Some(name) = custom.or(of_enum) {
         change.target = Target::Named(name);
     }
+    !twice && !fields.is_too_wide()
 }
 
 fn tag(label: &str, at: Located<'_>, change: &mut Override, diagnostics: &mut Vec<Diagnostic>) {
-    let told = diagnostics.len();
     let mut fields = Fields::open(at, &TAG, diagnostics);
     let removes = fields.choice("operation", OPERATIONS) == Some(1);
     let value = fields.string("value");
     let path = fields.path_of("value");
+    let unusable = fields.is_too_wide();
     let label = label.to_owned();
     let problem = match value {
-        _ if diagnostics.len() > told => return,
+        _ if unusable => return,
         None if removes => return change.tags_to_remove.push(label),
         Some(value) if !removes => {
             return change.dimensions.push(Dimension { path, label, value });
@@ -172,8 +186,8 @@ fn tag(label: &str, at: Located<'_>, change: &mut Override, diagnostics: &mut Ve
 // === impl Disabled ===
 
 impl Disabled {
-    /// Takes in what an override says of `disabled`, and whether it says anything else.
-    fn tell(&mut self, change: &mut Override, disabled: Option<bool>) -> bool {
+    /// Merges the `disabled` of an override; `false` for an override that says nothing else.
+    fn merge(&mut self, change: &mut Override, disabled: Option<bool>) -> bool {
         let metrics = match &change.target {
             Target::Named(name) => {
                 let standard = standard::ALL.iter().position(|metric| metric.name == name);

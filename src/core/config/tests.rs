@@ -3,9 +3,12 @@
 use super::*;
 
 #[track_caller]
-fn refused(text: &str, expected: &[&str]) {
-    let lines: Vec<String> =
-        parse(text.as_bytes()).unwrap_err().iter().map(ToString::to_string).collect();
+fn reported(text: &str, expected: &[&str]) {
+    let problems = match parse(text.as_bytes()) {
+        Ok((_, problems)) => problems,
+        Err(problem) => vec![problem],
+    };
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(lines, expected);
 }
 
@@ -33,39 +36,97 @@ fn nothing_is_the_default_configuration() {
 }
 
 #[test]
-fn text_that_is_not_json_is_refused_with_its_place() {
-    refused("{", &["configuration: not JSON: EOF while parsing an object at line 1 column 1"]);
-    refused("[]", &["configuration: found a list, expected an object"]);
-    refused("\u{1}", &["configuration: not JSON: expected value at line 1 column 1"]);
+fn text_that_is_not_json_is_reported_with_its_place() {
+    reported("{", &["configuration: not JSON: EOF while parsing an object at line 1 column 1"]);
+    reported("[]", &["configuration: found a list, expected an object"]);
+    reported("\u{1}", &["configuration: not JSON: expected value at line 1 column 1"]);
 }
 
 #[test]
-fn an_unknown_field_is_refused_with_the_nearest_name() {
-    refused(
+fn an_unknown_field_is_reported_with_the_nearest_name() {
+    reported(
         r#"{"metrics":[{"nam":"x"}]}"#,
         &[
-            "metrics[0].nam: unknown field (did you mean \"name\"?); allowed: dimensions, drop, match, name, tags_to_remove",
+            "metrics[0].nam: unknown field (did you mean \"name\"?); the entry has no effect; allowed: dimensions, drop, match, name, tags_to_remove",
         ],
     );
-    refused(
+    reported(
         r#"{"metrics":[{"":"x"}]}"#,
         &["metrics[0].\"\": unknown field; allowed: dimensions, drop, match, name, tags_to_remove"],
     );
-    refused(
+    reported(
         r#"{"attributes":[{"output_attribute":"a","match":[{"value":"v","colour":1}]}]}"#,
         &["attributes[0].match[0].colour: unknown field; allowed: condition, value"],
     );
-    refused(
+    reported(
         r#"{"definitions":[{"Name":"x","name":"y","value":"1"}]}"#,
         &[
-            "definitions[0].Name: unknown field (did you mean \"name\"?); allowed: name, type, value",
+            "definitions[0].Name: unknown field (did you mean \"name\"?); the entry has no effect; allowed: name, type, value",
         ],
     );
 }
 
+/// Without what narrows it, an entry would apply to more than was meant.
 #[test]
-fn a_value_of_another_type_is_refused() {
-    refused(
+fn an_entry_is_left_out_with_what_narrows_it() {
+    let config = |text: &str| parse(text.as_bytes()).unwrap();
+    for entry in [
+        r#"{"nam":"requests_total","dimensions":{"a":"1"}}"#,
+        r#"{"name":7,"dimensions":{"a":"1"}}"#,
+        r#"{"mach":"request.method == 'GET'","dimensions":{"a":"1"}}"#,
+        r#"{"match":true,"dimensions":{"a":"1"}}"#,
+        "7",
+    ] {
+        let (config, problems) = config(&format!(r#"{{"metrics":[{entry}]}}"#));
+        assert_eq!((config.metrics.len(), problems.len()), (0, 1), "{entry}");
+    }
+    for entry in [
+        r#"{"condition":7,"value":"x"}"#,
+        r#"{"conditon":"false","value":"x"}"#,
+        r#"{"condition":"false"}"#,
+    ] {
+        let text = format!(
+            r#"{{"attributes":[{{"output_attribute":"a","match":[{entry},{{"value":"y"}}]}}]}}"#
+        );
+        assert!(config(&text).0.attributes.is_empty(), "{entry}");
+    }
+    for entry in [
+        r#"{"match":{"mode":"CLIENTS"},"tagOverrides":{"a":{"value":"1"}}}"#,
+        r#"{"match":{"metrics":"REQUEST_COUNT"},"tagOverrides":{"a":{"value":"1"}}}"#,
+        r#"{"mtch":{},"disabled":true}"#,
+    ] {
+        let text = format!(r#"{{"telemetry":{{"metrics":[{{"overrides":[{entry}]}}]}}}}"#);
+        let (config, problems) = config(&text);
+        assert_eq!((config.metrics.len(), problems.len()), (0, 1), "{entry}");
+        assert_eq!(config.disabled, Disabled::default(), "{entry}");
+    }
+    let (exchange, _) = config(r#"{"metadata_exchange":{"skip_extrenal":true}}"#);
+    assert!(exchange.exchange.is_some_and(|exchange| exchange.skip_external));
+}
+
+#[test]
+fn a_field_of_a_later_version_is_left_out_alone() {
+    let text = r#"{"later":{"a":[1]},"metrics":[{"name":"requests_total","later":1,"dimensions":{"a":"1"}}],
+        "attributes":[{"output_attribute":"a","later":[],"match":[{"value":"x","later":true}]}]}"#;
+    let (config, problems) = parse(text.as_bytes()).unwrap();
+    assert_eq!((config.metrics.len(), config.attributes.len(), problems.len()), (1, 1, 4));
+}
+
+#[test]
+fn a_struct_is_named() {
+    reported(
+        "\n\u{b}\n\u{1}a\u{12}\u{6}\u{1a}\u{4}text",
+        &[
+            "configuration: found a serialised google.protobuf.Struct, expected JSON: give the configuration as google.protobuf.StringValue",
+        ],
+    );
+    // A text that begins with an empty line is none.
+    reported("\n\n{", &["configuration: not JSON: EOF while parsing an object at line 3 column 1"]);
+}
+
+#[test]
+fn a_value_of_another_type_is_reported() {
+    reported(
         r#"{"strict":"yes","attributes":{},"metrics":[{"drop":1,"dimensions":[],"tags_to_remove":["a",2],"name":null}]}"#,
         &[
             "attributes: found an object, expected a list",
@@ -75,7 +136,7 @@ fn a_value_of_another_type_is_refused() {
             "metrics[0].drop: found the number 1, expected true or false",
         ],
     );
-    refused(
+    reported(
         r#"{"metrics":[{"dimensions":{"a":true}}, 5]}"#,
         &[
             "metrics[0].dimensions.a: found true, expected a string",
@@ -87,7 +148,7 @@ fn a_value_of_another_type_is_refused() {
 #[test]
 fn a_long_value_is_shortened_in_the_message() {
     let long = "x".repeat(60);
-    refused(
+    reported(
         &format!(r#"{{"strict":"{long}"}}"#),
         &[
             "strict: found the string \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...\", expected true or false",
@@ -99,17 +160,19 @@ fn a_long_value_is_shortened_in_the_message() {
 fn enums_are_names_or_numbers() {
     assert_eq!(accepted(r#"{"reporter":"SERVER_GATEWAY"}"#).reporter, ReporterMode::ServerGateway);
     assert_eq!(accepted(r#"{"reporter":1}"#).reporter, ReporterMode::ServerGateway);
-    refused(
+    reported(
         r#"{"reporter":"SERVER_GATEWAYS"}"#,
         &[
             "reporter: found the string \"SERVER_GATEWAYS\", expected UNSPECIFIED or SERVER_GATEWAY (did you mean \"SERVER_GATEWAY\"?)",
         ],
     );
-    refused(
+    reported(
         r#"{"definitions":[{"name":"a","value":"1","type":7}]}"#,
-        &["definitions[0].type: found the number 7, expected COUNTER or GAUGE or HISTOGRAM"],
+        &[
+            "definitions[0].type: found the number 7, expected COUNTER or GAUGE or HISTOGRAM; the entry has no effect",
+        ],
     );
-    refused(
+    reported(
         r#"{"attributes":[{"output_attribute":"a","phase":"ON_REQUESTS"}]}"#,
         &[
             "attributes[0].phase: found the string \"ON_REQUESTS\", expected PHASE_UNSPECIFIED or ON_REQUEST or AFTER_RESPONSE (did you mean \"ON_REQUEST\"?)",
@@ -126,7 +189,7 @@ fn protobuf_json_names_mean_the_same() {
     assert!(config.disable_host_header_fallback);
     assert_eq!(config.metrics[0].tags_to_remove, ["a"]);
     assert_eq!(config.attributes[0].name, "op");
-    refused(
+    reported(
         r#"{"disableHostHeaderFallback":true,"disable_host_header_fallback":false}"#,
         &["disable_host_header_fallback: also given as \"disableHostHeaderFallback\", keep one"],
     );
@@ -134,7 +197,7 @@ fn protobuf_json_names_mean_the_same() {
 
 #[test]
 fn an_attribute_needs_a_usable_name() {
-    refused(
+    reported(
         r#"{"attributes":[{},{"output_attribute":"a.b"},{"output_attribute":""},{"output_attribute":"request"}]}"#,
         &[
             "attributes[0].output_attribute: missing, expected the attribute's name",
@@ -143,9 +206,12 @@ fn an_attribute_needs_a_usable_name() {
             "attributes[3].output_attribute: found \"request\", which is the name of an Envoy attribute, choose another",
         ],
     );
-    refused(
+    reported(
         r#"{"attributes":[{"output_attribute":"a","match":[{"condition":"true"}]}]}"#,
-        &["attributes[0].match[0].value: missing, expected the attribute's value"],
+        &[
+            "attributes[0].match[0].value: missing, expected the attribute's value",
+            "attributes[0]: attribute \"a\" is left out, since an entry of it is",
+        ],
     );
 }
 
@@ -212,8 +278,8 @@ fn drop_needs_a_named_standard_metric() {
 }
 
 #[test]
-fn a_label_name_that_could_break_stat_names_is_refused() {
-    refused(
+fn a_label_name_that_could_break_stat_names_is_reported() {
+    reported(
         r#"{"metrics":[{"dimensions":{"a=b":"1","ok":"1",";":"1"}}]}"#,
         &[
             "metrics[0].dimensions.;: not a label name, expected at most 127 letters, digits, `_`, `.`, `:`, `/` and `-`",
@@ -235,7 +301,7 @@ fn the_fields_of_old_wasm_configurations_are_understood() {
     assert_eq!(config.stat_names.prefix, "mesh");
     assert_eq!(config.stat_names.field_separator, "|");
     assert_eq!(config.stat_names.value_separator, "~");
-    refused(
+    reported(
         r#"{"debug":"maybe","stat_prefix":"a b","max_peer_cache_size":true,"field_separator":"a","value_separator":"",
             "rotation_interval":"soon"}"#,
         &[
@@ -246,7 +312,7 @@ fn the_fields_of_old_wasm_configurations_are_understood() {
             "field_separator: found \"a\", expected at most 16 of !#$%&*+,-./:;<=>?@^|~",
         ],
     );
-    refused(
+    reported(
         r#"{"field_separator":"::","value_separator":":"}"#,
         &[
             "value_separator: \":\" and the field separator \"::\" contain each other, choose different ones",
@@ -269,7 +335,7 @@ fn metadata_exchange_is_on_when_it_is_there() {
         skip_external: true,
     };
     assert_eq!(exchange.exchange, Some(expected));
-    refused(
+    reported(
         r#"{"metadata_exchange":{"max_peers":-1,"labels":[]},"tcp_reporting_duration":5}"#,
         &[
             "tcp_reporting_duration: found the number 5, expected a duration such as \"10s\"",
@@ -277,7 +343,7 @@ fn metadata_exchange_is_on_when_it_is_there() {
             "metadata_exchange.max_peers: found the number -1, expected a number",
         ],
     );
-    refused(
+    reported(
         r#"{"metadata_exchange":true}"#,
         &["metadata_exchange: found true, expected an object"],
     );
@@ -295,10 +361,9 @@ fn durations_are_protobuf_json() {
     assert_eq!(interval("0.0019s"), 1);
     assert_eq!(interval("999999999999s"), u32::MAX);
     for text in ["5", "s", "-1s", "1.s", ".5s", "1e3s", "5ms", "1000000000000s"] {
-        assert!(
-            parse(format!(r#"{{"tcp_reporting_duration":"{text}"}}"#).as_bytes()).is_err(),
-            "{text}"
-        );
+        let config = format!(r#"{{"tcp_reporting_duration":"{text}"}}"#);
+        let (config, problems) = parse(config.as_bytes()).unwrap();
+        assert_eq!((config.reporting_interval, problems.len()), (5_000, 1), "{text}");
     }
 }
 
@@ -314,12 +379,12 @@ fn operations_are_templates_with_a_default_value() {
 }
 
 #[test]
-fn a_template_that_is_none_is_refused() {
-    refused(
+fn a_template_that_is_none_is_reported() {
+    reported(
         r#"{"attributes":[{"output_attribute":"op","operations":[{"path":"users"},{"value":"x"},{"path":7},
             {"path":"/a/{b"},{"path":"/{*a}/b"}]}]}"#,
         &[
-            "attributes[0].operations[2].path: found the number 7, expected a string",
+            "attributes[0].operations[2].path: found the number 7, expected a string; the entry has no effect",
             "attributes[0].operations[0].path: found \"users\", a path template begins with \"/\"",
             "attributes[0].operations[1].path: missing, expected a template such as \"/users/{id}\"",
             "attributes[0].operations[3].path: found \"/a/{b\", unbalanced \"{\" or \"}\"",
@@ -330,14 +395,14 @@ fn a_template_that_is_none_is_refused() {
 
 #[test]
 fn templates_for_the_same_paths_conflict_and_both_are_named() {
-    refused(
+    reported(
         r#"{"attributes":[{"output_attribute":"op","operations":[{"method":"GET","path":"/users/{id}"},
             {"method":"PUT","path":"/users/{id}"},{"method":"GET","path":"/users/{name}"}]}]}"#,
         &[
             "attributes[0].operations[2].path: \"/users/{name}\" stands for the same paths as attributes[0].operations[0] (\"/users/{id}\")",
         ],
     );
-    refused(
+    reported(
         r#"{"attributes":[{"output_attribute":"op","openapi":{"openapi":"3.0.0","paths":{
             "/a/{x}":{"get":{}},"/a/{y}":{"get":{}}}}}]}"#,
         &[
@@ -347,8 +412,8 @@ fn templates_for_the_same_paths_conflict_and_both_are_named() {
 }
 
 #[test]
-fn a_document_that_is_not_openapi_3_is_refused() {
-    refused(
+fn a_document_that_is_not_openapi_3_is_reported() {
+    reported(
         r#"{"attributes":[{"output_attribute":"op","openapi":{"swagger":"2.0"}},{"output_attribute":"p","openapi":[]}]}"#,
         &[
             "attributes[0].openapi: swagger 2.0 document, OpenAPI 3.0 or 3.1 is needed",
@@ -364,14 +429,14 @@ fn limits_have_defaults_and_bounds() {
     let text = r#"{"limits":{"max_series":9,"max_values_per_dimension":"3","maxLabelBytes":2048}}"#;
     let limits = accepted(text).limits;
     assert_eq!(limits, Limits { max_series: 9, max_values: Some(3), max_label_bytes: 2048 });
-    refused(
+    reported(
         r#"{"limits":{"max_series":100001,"max_label_bytes":2049}}"#,
         &[
             "limits.max_series: found 100001, expected 1 to 100000",
             "limits.max_label_bytes: found 2049, expected 32 to 2048",
         ],
     );
-    refused(r#"{"limits":7}"#, &["limits: found the number 7, expected an object"]);
+    reported(r#"{"limits":7}"#, &["limits: found the number 7, expected an object"]);
 }
 
 #[test]
@@ -380,7 +445,7 @@ fn prewarm_takes_status_codes() {
     let codes = |text: &str| accepted(text).prewarm.unwrap().response_codes;
     assert_eq!(codes(r#"{"prewarm":{}}"#), [200]);
     assert_eq!(codes(r#"{"prewarm":{"response_codes":[200,503,200]}}"#), [200, 503]);
-    refused(
+    reported(
         r#"{"prewarm":{"response_codes":[99,"200"]}}"#,
         &[
             "prewarm.response_codes[1]: found the string \"200\", expected a number",
@@ -388,26 +453,26 @@ fn prewarm_takes_status_codes() {
         ],
     );
     let many: Vec<String> = (200..233).map(|code| code.to_string()).collect();
-    refused(
+    reported(
         &format!(r#"{{"prewarm":{{"response_codes":[{}]}}}}"#, many.join(",")),
         &["prewarm.response_codes: found 33 codes, expected at most 32"],
     );
-    refused(r#"{"prewarm":true}"#, &["prewarm: found true, expected an object"]);
+    reported(r#"{"prewarm":true}"#, &["prewarm: found true, expected an object"]);
 }
 
 #[test]
 fn what_a_telemetry_cannot_hold_is_refused_at_its_path() {
-    refused(
+    reported(
         r#"{"telemetry":{"metric":[],"metrics":[{"provider":[],"reportingInterval":"5","overrides":[{"tags":{}}]}]}}"#,
         &[
             "telemetry.metric: unknown field (did you mean \"metrics\"?); allowed: metrics, provider",
-            "telemetry.metrics[0].provider: unknown field (did you mean \"providers\"?); allowed: overrides, providers, \
+            "telemetry.metrics[0].provider: unknown field (did you mean \"providers\"?); the entry has no effect; allowed: overrides, providers, \
              reportingInterval",
             "telemetry.metrics[0].reportingInterval: found the string \"5\", expected a duration such as \"10s\"",
             "telemetry.metrics[0].overrides[0].tags: unknown field; allowed: disabled, match, tagOverrides",
         ],
     );
-    refused(
+    reported(
         r#"{"telemetry":{"metrics":[{"providers":["prometheus",{"name":"prometheus"}],"overrides":[
             {"match":{"metric":"REQUEST_COUNTS","mode":"CLIENTS"},"disabled":1},
             {"match":{"metric":"REQUEST_COUNT","customMetric":"request_bytes"}}]}]}}"#,
@@ -415,22 +480,22 @@ fn what_a_telemetry_cannot_hold_is_refused_at_its_path() {
             "telemetry.metrics[0].providers[0]: found the string \"prometheus\", expected an object",
             "telemetry.metrics[0].overrides[0].disabled: found the number 1, expected true or false",
             "telemetry.metrics[0].overrides[0].match.mode: found the string \"CLIENTS\", expected CLIENT_AND_SERVER or \
-             CLIENT or SERVER (did you mean \"CLIENT\"?)",
+             CLIENT or SERVER (did you mean \"CLIENT\"?); the entry has no effect",
             "telemetry.metrics[0].overrides[0].match.metric: found the string \"REQUEST_COUNTS\", expected ALL_METRICS or \
              REQUEST_COUNT or REQUEST_DURATION or REQUEST_SIZE or RESPONSE_SIZE or TCP_OPENED_CONNECTIONS or \
              TCP_CLOSED_CONNECTIONS or TCP_SENT_BYTES or TCP_RECEIVED_BYTES or GRPC_REQUEST_MESSAGES or \
-             GRPC_RESPONSE_MESSAGES (did you mean \"REQUEST_COUNT\"?)",
-            "telemetry.metrics[0].overrides[1].match.customMetric: also given as \"metric\", keep one",
+             GRPC_RESPONSE_MESSAGES (did you mean \"REQUEST_COUNT\"?); the entry has no effect",
+            "telemetry.metrics[0].overrides[1].match.customMetric: also given as \"metric\", keep one; the entry has no effect",
         ],
     );
-    refused(
+    reported(
         r#"{"telemetry":{"metrics":[{"overrides":[{"tagOverrides":{"a":{},"b":{"operation":"REMOVE","value":"1"},
             "c":{"operation":"DELETE"},"d":{"value":1},"e":"1","f;":{"value":"1"}}}]}]}}"#,
         &[
             "telemetry.metrics[0].overrides[0].tagOverrides.a.value: missing, expected an expression",
             "telemetry.metrics[0].overrides[0].tagOverrides.b.value: REMOVE takes none",
-            "telemetry.metrics[0].overrides[0].tagOverrides.c.operation: found the string \"DELETE\", expected UPSERT or REMOVE",
-            "telemetry.metrics[0].overrides[0].tagOverrides.d.value: found the number 1, expected a string",
+            "telemetry.metrics[0].overrides[0].tagOverrides.c.operation: found the string \"DELETE\", expected UPSERT or REMOVE; the entry has no effect",
+            "telemetry.metrics[0].overrides[0].tagOverrides.d.value: found the number 1, expected a string; the entry has no effect",
             "telemetry.metrics[0].overrides[0].tagOverrides.e: found the string \"1\", expected an object",
             "telemetry.metrics[0].overrides[0].tagOverrides.f;.value: not a label name, expected at most 127 letters, \
              digits, `_`, `.`, `:`, `/` and `-`",

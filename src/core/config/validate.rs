@@ -75,17 +75,28 @@ pub(super) fn validate(raw: RawConfig, diagnostics: &mut Diagnostics) -> Config 
 
 fn attribute(raw: RawAttribute, diagnostics: &mut Diagnostics) -> Option<Attribute> {
     let path = format!("{}.output_attribute", raw.path);
-    let entries = raw.entries.into_iter().filter_map(|e| entry(e, diagnostics)).collect();
+    let mut complete = !raw.unusable;
+    let mut entries = Vec::new();
+    for item in raw.entries {
+        let entry = entry(item, diagnostics);
+        complete &= entry.is_some();
+        entries.extend(entry);
+    }
     let operations = operations(raw.operations, diagnostics);
     check_described(&raw.path, &raw.described, diagnostics);
     let Some(name) = raw.output_attribute else {
-        if !raw.told {
+        if !raw.reported {
             diagnostics.push(Diagnostic::error(path, "missing, expected the attribute's name"));
         }
         return None;
     };
     if let Some(problem) = attribute_name_problem(&name) {
         diagnostics.push(Diagnostic::error(path, format!("found \"{name}\", {problem}")));
+        return None;
+    }
+    if !complete {
+        let problem = format!("attribute \"{name}\" is left out, since an entry of it is");
+        diagnostics.push(Diagnostic::error(raw.path, problem));
         return None;
     }
     let phase = if raw.phase == Some(1) { Phase::OnRequest } else { Phase::AfterResponse };
@@ -100,8 +111,8 @@ fn attribute_name_problem(name: &str) -> Option<&'static str> {
 }
 
 fn entry(raw: RawEntry, diagnostics: &mut Diagnostics) -> Option<Entry> {
-    let Some(value) = raw.value else {
-        if !raw.told {
+    let Some(value) = raw.value.filter(|_| !raw.unusable) else {
+        if !raw.reported {
             let path = format!("{}.value", raw.path);
             diagnostics.push(Diagnostic::error(path, "missing, expected the attribute's value"));
         }
@@ -133,8 +144,8 @@ fn operations(raw: Vec<RawOperation>, diagnostics: &mut Diagnostics) -> Vec<Oper
 
 fn operation(raw: RawOperation, diagnostics: &mut Diagnostics) -> Option<Operation> {
     let path = format!("{}.path", raw.path);
-    let Some(text) = raw.template else {
-        if !raw.told {
+    let Some(text) = raw.template.filter(|_| !raw.unusable) else {
+        if !raw.reported {
             let problem = "missing, expected a template such as \"/users/{id}\"";
             diagnostics.push(Diagnostic::error(path, problem));
         }
@@ -174,7 +185,7 @@ fn check_described(path: &str, described: &[super::Described], diagnostics: &mut
 /// Istio skips what it cannot use here and keeps the rest, so these are warnings.
 fn definitions(raw: Vec<RawDefinition>, diagnostics: &mut Diagnostics) -> Vec<Definition> {
     let mut kept: Vec<(String, Definition)> = Vec::new();
-    for item in raw.into_iter().filter(|item| !item.told) {
+    for item in raw.into_iter().filter(|item| !item.unusable) {
         let name = item.name.unwrap_or_default();
         let value = item.value.unwrap_or_default();
         let twin = kept.iter().find(|(_, d)| d.name == name).map(|(path, _)| path.as_str());
@@ -290,6 +301,8 @@ fn stat_names(
             "\"{value}\" and the field separator \"{field}\" contain each other, choose different ones"
         );
         diagnostics.push(Diagnostic::error("value_separator", problem));
+        let StatNames { field_separator, value_separator, .. } = StatNames::default();
+        names = StatNames { field_separator, value_separator, ..names };
     }
     names
 }

@@ -17,8 +17,6 @@ use std::rc::Rc;
 /// The exchange of one worker.
 #[derive(Debug)]
 pub(super) struct Exchange {
-    /// Direction of the listener. A plugin belongs to one: Envoy has a plugin for each direction of the same configuration.
-    direction: Option<Direction>,
     /// Whether the host of a gRPC request is remembered, for reports while it lasts.
     remembers_host: bool,
     peers: PeerCache,
@@ -35,7 +33,7 @@ const HOST: &str = "request\0host";
 impl Exchange {
     pub fn new(remembers_host: bool, peers: PeerCache) -> Self {
         let (facts, buffer) = (Ranges::new(), Vec::new());
-        Self { direction: None, remembers_host, peers, facts, buffer }
+        Self { remembers_host, peers, facts, buffer }
     }
 
     /// The request headers pass.
@@ -87,12 +85,11 @@ impl Exchange {
         exchanged.answered = true;
     }
 
+    /// Direction of the stream's listener. Listeners of several directions may share a plugin: Envoy 1.40 has one for
+    /// equal configurations.
     fn direction(&mut self, host: &mut impl Host) -> Direction {
-        self.direction.unwrap_or_else(|| {
-            let number = decode::int(self.read(DIRECTION, host));
-            self.direction = number.map(Direction::from_number);
-            self.direction.unwrap_or_default()
-        })
+        let number = decode::int(self.read(DIRECTION, host));
+        number.map(Direction::from_number).unwrap_or_default()
     }
 
     /// The host of a gRPC request; empty when it is not needed. Headers are gone once they have passed.

@@ -41,16 +41,20 @@ pub(super) enum Call {
 pub enum Verdict {
     /// It is in force, but for the parts that had problems.
     Accepted,
-    /// The one before stays in force, if there is one.
+    /// `strict` and a problem: the proxy does not take it.
     Rejected,
+    /// Nothing in it can be read: the last readable one stays in force, if there is one.
+    Unreadable,
 }
 
 const CALLS: usize = 5;
 
 /// Counts configurations that are in force, see [`count_configuration`].
 const ACCEPTED: &str = "opmeter_config_accepted_total";
-/// Counts configurations that are not.
+/// Counts configurations that `strict` refused.
 const REJECTED: &str = "opmeter_config_rejected_total";
+/// Counts configurations in which nothing could be read.
+const UNREADABLE: &str = "opmeter_config_unreadable_total";
 /// Counts the problems in either.
 const CONFIG_ERRORS: &str = "opmeter_config_errors_total";
 /// Counts expressions that could not be evaluated for a stream.
@@ -70,7 +74,11 @@ const SERIES: &str = "opmeter_series";
 
 /// Counts a configuration and the problems in it; once per worker, as each reads the configuration for itself.
 pub fn count_configuration(verdict: Verdict, problems: usize, sink: &mut impl Sink) {
-    for (name, wanted) in [(ACCEPTED, Verdict::Accepted), (REJECTED, Verdict::Rejected)] {
+    for (name, wanted) in [
+        (ACCEPTED, Verdict::Accepted),
+        (REJECTED, Verdict::Rejected),
+        (UNREADABLE, Verdict::Unreadable),
+    ] {
         add(name, usize::from(verdict == wanted), sink);
     }
     count_config_errors(problems, sink);

@@ -276,3 +276,25 @@ fn versions_understand_each_other() {
         }
     }
 }
+
+/// Envoy 1.40 has one plugin for listeners of all directions with equal configurations.
+#[test]
+fn streams_of_all_directions_may_share_a_plugin() {
+    for first in [INBOUND, OUTBOUND, GATEWAY] {
+        let (mut host, mut stats) = (script(first), Stats::default());
+        let mut recorder = recorder(r#"{"metadata_exchange":{}}"#, &mut host, &mut stats);
+        pass(&mut recorder, &mut host, &mut stats);
+        for direction in [INBOUND, OUTBOUND, GATEWAY, INBOUND] {
+            host.facts.insert(Fact::ListenerDirection, int(direction));
+            host.request = [(METADATA_HEADER.to_owned(), productpage())].into();
+            host.response.clear();
+            pass(&mut recorder, &mut host, &mut stats);
+            let sent = host.request.get(METADATA_HEADER);
+            match direction {
+                INBOUND => assert_eq!(sent, None, "first {first}"),
+                _ => assert_ne!(sent, Some(&productpage()), "first {first}, then {direction}"),
+            }
+            assert_eq!(direction != OUTBOUND, host.response.contains_key(METADATA_HEADER));
+        }
+    }
+}

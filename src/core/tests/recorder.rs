@@ -214,6 +214,7 @@ fn strict_refuses_what_would_be_left_out() {
         "metrics":[{"dimensions":{"a":"xds.node.id + broken()","b":"1"}},{"match":"1 = 2","tags_to_remove":["reporter"]}]}"#;
     let lines: Vec<String> = configure(config.as_bytes(), &mut host)
         .unwrap_err()
+        .into_problems()
         .iter()
         .map(ToString::to_string)
         .collect();
@@ -232,7 +233,7 @@ fn strict_refuses_what_would_be_left_out() {
 fn an_expression_that_is_too_long_is_not_given_to_the_proxy() {
     let long = "a".repeat(9_000);
     let config = format!(r#"{{"metrics":[{{"dimensions":{{"a":"{long}"}}}}]}}"#);
-    let warnings = configure(config.as_bytes(), &mut Script::default()).unwrap().warnings;
+    let warnings = configure(config.as_bytes(), &mut Script::default()).unwrap().problems;
     assert_eq!(
         warnings[0].to_string(),
         "metrics[0].dimensions.a: 1:1: expression of 9000 bytes, at most 8192 are allowed; label \"a\" is left out"
