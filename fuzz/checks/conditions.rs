@@ -64,7 +64,7 @@ fn compare(input: &mut Unstructured<'_>) -> Result<()> {
             request.path.extend_from_slice(input.choose(&PIECES)?);
         }
         let facts = Known { request: &request, slots: &slots };
-        let found = matcher.find(request.method, &request.path, |number| {
+        let found = matcher.find(request.method, &request.path, &request.path, |number| {
             let program = all[number as usize].1.program().expect("a native condition");
             program.test(&facts, &mut Vec::new())
         });

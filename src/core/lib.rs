@@ -41,7 +41,7 @@ pub use diag::{Diagnostic, Severity};
 pub use hash::Hashing;
 pub use load::{Loaded, load};
 pub use plan::Plan;
-pub use record::{Recorder, Stream};
+pub use record::{Recorder, Share, Stream};
 
 /// A configuration that is in force.
 #[derive(Debug)]
@@ -70,7 +70,8 @@ pub enum Unusable {
 /// Nothing can be read, or `strict` is set and anything would be left out.
 pub fn configure(text: &[u8], host: &mut impl port::Host) -> Result<Configured, Unusable> {
     let (config, mut problems) = config::parse(text).map_err(Unusable::Unreadable)?;
-    let plan = plan::compile(&config, host, &mut problems);
+    let mut plan = plan::compile(&config, host, &mut problems);
+    plan.configuration = metric::cut::hash(text);
     if config.strict && !problems.is_empty() {
         let errors = problems.into_iter().map(Diagnostic::into_error);
         return Err(Unusable::Strict(errors.collect()));

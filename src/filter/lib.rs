@@ -10,6 +10,7 @@
 mod abi;
 mod host;
 mod mounts;
+mod others;
 mod root;
 mod streams;
 

@@ -1,62 +1,85 @@
-//! Who counts where the module is mounted twice: as filter and as access logger.
+//! Which mount records a stream where the module is mounted several times: as filters, as access loggers, or both.
 //!
-//! Envoy runs all mounts of one module with one `vm_id` in one VM, so each sees here what the others do.
+//! The first mount in the order of the logs records the standard metrics. Mounts in one VM see each other here. Mounts in
+//! other VMs are known by a counter that all VMs of a process share; only where there are some, streams carry a mark.
 
 use crate::abi;
 use crate::host::Proxy;
-use opmeter_core::{Recorder, Stream, record};
+use crate::others::Others;
+use opmeter_core::record::count_config_errors;
+use opmeter_core::{Recorder, Share};
 
-/// What the mounts of one VM have to know of each other.
+/// What the mounts of one VM need to know of each other.
 #[derive(Debug, Default)]
 pub struct Mounts {
-    /// Whether the filter has counted the request whose access logs are being written.
-    request_counted: bool,
-    /// Ids of connections that the network filter has counted, the latest last: their access logs are written later.
-    connections_counted: Vec<u64>,
-    /// Requests the filter has counted, and entries of access logs.
-    requests: u32,
-    entries: u32,
-    told: bool,
+    /// Those that have logged the request in hand.
+    logged: Vec<Logged>,
+    /// The request in hand, where only access loggers show it.
+    request: Vec<u8>,
+    others: Others,
+    /// Whether two mounts of this VM may log one request.
+    several: bool,
+    /// Whether requests over HTTP/3 were recorded: their access logs are written when their filters are gone.
+    http3: bool,
+    warned: bool,
 }
 
-/// Most connections whose access logs are waited for: those that Envoy closes in one turn of its event loop.
-const MAX_CONNECTIONS: usize = 1_024;
+/// A mount that has logged the request in hand.
+#[derive(Debug)]
+struct Logged {
+    configuration: u64,
+    /// Stat prefix of its standard metrics; `None` where it has none.
+    prefix: Option<Box<str>>,
+    is_filter: bool,
+}
 
-/// Path of the id that the two mounts of a connection have in common.
-const CONNECTION_ID: &[u8] = b"connection\0id";
+/// Name of the mark of a request whose standard metrics are recorded, before the stat prefix.
+const MARK: &str = "opmeter_requests_";
 
-/// What the filter leaves on some requests it has counted, for an access logger in another VM.
-const MARK: &[u8] = b"opmeter_counted_by_filter";
-/// One in so many requests is marked, from the first on.
-const MARKED: u32 = 64;
-/// In so many of its first entries an access logger looks for a mark.
-const SEARCHED: u32 = 256;
+/// What tells a request from the one before, as access loggers see it.
+const IDENTITY: [&[u8]; 2] = [b"connection\0id", b"request\0time"];
 
 // === impl Mounts ===
 
 impl Mounts {
-    /// A filter has logged a stream.
-    pub fn on_counted(&mut self, recorder: &Recorder, stream: &Stream) {
-        if stream.is_connection() {
-            if let (true, Some(id)) = (recorder.counts_connections(), connection_id()) {
-                if self.connections_counted.len() >= MAX_CONNECTIONS {
-                    self.connections_counted.remove(0);
-                }
-                self.connections_counted.push(id);
-            }
-        } else if recorder.counts_requests() {
-            self.request_counted = true;
-            if self.requests.is_multiple_of(MARKED) {
-                // Only a sign: without it a double mount goes unnoticed.
-                let _ = abi::set_property(MARK, b"1");
-            }
-            self.requests = self.requests.wrapping_add(1);
+    /// A configuration is in force in this VM.
+    pub fn on_configured(&mut self) {
+        self.others.on_configured();
+    }
+
+    /// Configurations in force, of all VMs, are counted by `counter`.
+    pub fn set_counter(&mut self, counter: Option<u32>) {
+        self.others.set_counter(counter);
+    }
+
+    /// The mounts of this VM have changed.
+    pub fn set_several(&mut self, several: bool) {
+        self.several = several;
+    }
+
+    /// Whether mounts of other VMs may see the same requests.
+    pub fn has_others(&mut self) -> bool {
+        self.others.exist()
+    }
+
+    /// What a filter records of a request that is over.
+    pub fn share(&mut self, recorder: &Recorder) -> Share {
+        let marked = self.others.exist();
+        self.share_of(recorder, true, marked)
+    }
+
+    /// A filter has recorded a request over HTTP/3, whose entries of access logs are still to come.
+    pub fn on_http3(&mut self, recorder: &Recorder) {
+        self.http3 = true;
+        if let Some(prefix) = recorder.request_prefix() {
+            // Without it an access logger would record the request once more.
+            let _ = recorder.claim_by_mark(&[MARK, prefix].concat(), &mut Proxy);
         }
     }
 
-    /// A context is no more, and so the access logs of its request are written.
+    /// A context is no more: the logs of its request are written.
     pub fn on_delete(&mut self) {
-        self.request_counted = false;
+        self.logged.clear();
     }
 
     /// An access log gets an entry.
@@ -64,53 +87,56 @@ impl Mounts {
         if !recorder.counts_requests() && !recorder.counts_connections() {
             return;
         }
-        if self.request_counted {
-            self.tell(IN_ONE_VM);
+        if self.several && !self.logged.iter().any(|logged| logged.is_filter) {
+            let identity = IDENTITY.map(|path| abi::property(path).unwrap_or_default()).concat();
+            if identity != self.request {
+                self.request = identity;
+                self.logged.clear();
+            }
+        } else if !self.several {
+            self.logged.retain(|logged| logged.is_filter);
+        }
+        let marked = self.http3 || self.others.exist();
+        let share = self.share_of(recorder, false, marked);
+        recorder.on_entry(share, &mut Proxy, &mut Proxy);
+    }
+
+    fn share_of(&mut self, recorder: &Recorder, is_filter: bool, marked: bool) -> Share {
+        if !recorder.counts_requests() {
+            return Share::All;
+        }
+        let configuration = recorder.configuration();
+        let prefix = recorder.request_prefix();
+        let same = |logged: &Logged| logged.configuration == configuration;
+        let counted = |logged: &Logged| prefix.is_some() && logged.prefix.as_deref() == prefix;
+        let share = if self.logged.iter().any(same) {
+            Share::Nothing
+        } else if self.logged.iter().any(counted) {
+            Share::Definitions
+        } else if let (true, Some(prefix)) = (marked, prefix) {
+            recorder.claim_by_mark(&[MARK, prefix].concat(), &mut Proxy)
+        } else {
+            Share::All
+        };
+        if share == Share::All {
+            let prefix = prefix.map(Into::into);
+            self.logged.push(Logged { configuration, prefix, is_filter });
+        } else {
+            self.warn(is_filter);
+        }
+        share
+    }
+
+    /// Warns once: somebody may wait for the attributes and dimensions of this mount.
+    fn warn(&mut self, is_filter: bool) {
+        if std::mem::replace(&mut self.warned, true) {
             return;
         }
-        if self.entries < SEARCHED {
-            self.entries = self.entries.saturating_add(1);
-            if abi::property(MARK).is_ok() {
-                self.tell(IN_TWO_VMS);
-            }
-        }
-        let connections = &mut self.connections_counted;
-        let mut twice = false;
-        let is_counted = || {
-            twice =
-                !connections.is_empty() && connection_id().is_some_and(|id| take(connections, id));
-            twice
-        };
-        recorder.on_entry(is_counted, &mut Proxy, &mut Proxy);
-        if twice {
-            self.tell(IN_ONE_VM);
-        }
+        let mount = if is_filter { "filter" } else { "access logger" };
+        log::warn!(
+            "mounted several times for the same requests: the first mount of each records the standard metrics, this {mount} \
+            leaves them out; \"standard_metrics\": false in a configuration leaves them to another mount"
+        );
+        count_config_errors(1, &mut Proxy);
     }
-
-    fn tell(&mut self, [follows, alone]: Twice) {
-        if !std::mem::replace(&mut self.told, true) {
-            log::warn!(
-                "mounted as filter and as access logger, both with metrics{follows}; \"standard_metrics\": false in the \
-                filter's configuration lets the access logger {alone}count"
-            );
-            record::count_config_errors(1, &mut Proxy);
-        }
-    }
-}
-
-/// What follows from two mounts, and what may count then.
-type Twice = [&'static str; 2];
-
-const IN_ONE_VM: Twice = [": the filter counts, the access logger does not", ""];
-const IN_TWO_VMS: Twice = [" and in different VMs: everything is counted twice", "alone "];
-
-fn connection_id() -> Option<u64> {
-    let id = abi::property(CONNECTION_ID).ok()?;
-    id.try_into().ok().map(u64::from_le_bytes)
-}
-
-/// Takes an id off the list; `false` when it is not there.
-fn take(connections: &mut Vec<u64>, id: u64) -> bool {
-    let place = connections.iter().position(|known| *known == id);
-    place.map(|place| connections.remove(place)).is_some()
 }

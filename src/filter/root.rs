@@ -3,6 +3,7 @@
 use crate::abi;
 use crate::host::Proxy;
 use crate::streams;
+use opmeter_core::port::MetricId;
 use opmeter_core::record::{self, Verdict};
 use opmeter_core::{Loaded, Recorder, load};
 use proxy_wasm::types::LogLevel;
@@ -24,7 +25,11 @@ pub fn on_configure(context: u32) -> bool {
             log::warn!("configuration{refused}: {problem}");
         }
     }
-    record::count_configuration(verdict, problems.len(), &mut Proxy);
+    if plan.is_some() {
+        streams::on_configured();
+    }
+    let counter = record::count_configuration(verdict, plan.is_some(), problems.len(), &mut Proxy);
+    streams::set_counter(counter.map(|MetricId(id)| id));
     if let Some(plan) = plan {
         let recorder = Recorder::new(plan, &mut Proxy, &mut Proxy);
         let interval = recorder.tick_period();

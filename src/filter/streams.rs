@@ -24,6 +24,14 @@ struct Contexts {
     roots: Vec<(u32, SharedRecorder)>,
     streams: HashMap<u32, Context, Hashing>,
     mounts: Mounts,
+    siblings: Siblings,
+}
+
+/// Whether several plugins of this VM do the same for requests.
+#[derive(Clone, Copy, Default)]
+struct Siblings {
+    counting: bool,
+    exchanging: bool,
 }
 
 thread_local! {
@@ -42,6 +50,7 @@ pub fn configure(root: u32, recorder: Recorder) {
     {
         *place = Some(recorder);
     }
+    with(Contexts::on_mounts_changed);
 }
 
 /// A stream begins. One of a plugin nobody knows is let pass without metrics.
@@ -57,16 +66,43 @@ pub fn add(id: u32, root: u32) {
 /// A stream or a plugin is no more.
 pub fn remove(id: u32) {
     with(|contexts| {
-        contexts.mounts.on_delete();
-        if contexts.streams.remove(&id).is_none() {
+        let Contexts { streams, mounts, .. } = contexts;
+        if let Some(Context { recorder, mut stream, .. }) = streams.remove(&id) {
+            lend(&recorder, |recorder| {
+                if recorder.on_delete(&mut stream, &mut Proxy, &mut Proxy) {
+                    mounts.on_http3(recorder);
+                }
+            });
+            mounts.on_delete();
+        } else {
             contexts.roots.retain(|(root, _)| *root != id);
+            contexts.on_mounts_changed();
         }
     });
 }
 
+/// A configuration is in force.
+pub fn on_configured() {
+    with(|contexts| contexts.mounts.on_configured());
+}
+
+/// Configurations in force, of all VMs, are counted by `counter`.
+pub fn set_counter(counter: Option<u32>) {
+    with(|contexts| contexts.mounts.set_counter(counter));
+}
+
 /// The request headers of a stream pass.
 pub fn on_request(id: u32) {
-    act(id, |recorder, stream| recorder.on_request(stream, &mut Proxy, &mut Proxy));
+    with(|contexts| {
+        let Contexts { streams, mounts, siblings, .. } = contexts;
+        if let Some(Context { recorder, stream, .. }) = streams.get_mut(&id) {
+            lend(recorder, |recorder| {
+                let contested = siblings.exchanging || recorder.exchanges() && mounts.has_others();
+                recorder.set_contested(siblings.counting || contested, contested);
+                recorder.on_request(stream, &mut Proxy, &mut Proxy);
+            });
+        }
+    });
 }
 
 /// The response headers of a stream pass.
@@ -85,8 +121,10 @@ pub fn on_log(id: u32) {
         let Contexts { streams, mounts, .. } = contexts;
         if let Some(Context { recorder, stream, .. }) = streams.get_mut(&id) {
             lend(recorder, |recorder| {
+                if !stream.is_connection() {
+                    stream.set_share(mounts.share(recorder));
+                }
                 recorder.on_log(stream, &mut Proxy, &mut Proxy);
-                mounts.on_counted(recorder, stream);
             });
         } else if let Some(recorder) = contexts.root(id) {
             lend(&recorder, |recorder| contexts.mounts.on_entry(recorder));
@@ -98,9 +136,12 @@ pub fn on_log(id: u32) {
 pub fn on_tick(root: u32) {
     with(|contexts| {
         let mut lasting = false;
+        let others = contexts.mounts.has_others();
+        let Siblings { counting, exchanging } = contexts.siblings;
         if let Some(recorder) = contexts.root(root) {
             lend(&recorder, |recorder| {
                 recorder.forget();
+                recorder.set_contested(counting || others, exchanging || others);
                 lasting = recorder.plan().reporting_interval() > 0;
             });
         }
@@ -139,6 +180,19 @@ fn with<T>(act: impl FnOnce(&mut Contexts) -> T) -> Option<T> {
 // === impl Contexts ===
 
 impl Contexts {
+    /// A plugin has come, gone, or got another configuration.
+    fn on_mounts_changed(&mut self) {
+        let (mut counting, mut exchanging) = (0_usize, 0_usize);
+        for (_, recorder) in &self.roots {
+            lend(recorder, |recorder| {
+                counting = counting.saturating_add(usize::from(recorder.counts_requests()));
+                exchanging = exchanging.saturating_add(usize::from(recorder.exchanges()));
+            });
+        }
+        self.siblings = Siblings { counting: counting > 1, exchanging: exchanging > 1 };
+        self.mounts.set_several(self.siblings.counting);
+    }
+
     fn root(&self, id: u32) -> Option<SharedRecorder> {
         let (_, recorder) = self.roots.iter().find(|(root, _)| *root == id)?;
         Some(Rc::clone(recorder))

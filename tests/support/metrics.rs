@@ -51,6 +51,15 @@ impl Metrics {
         true
     }
 
+    /// The value of a counter or gauge.
+    pub fn value(&self, id: u32) -> Option<u64> {
+        let name = self.names.get(usize::try_from(id).ok()?.checked_sub(1)?)?;
+        match self.values.get(name)? {
+            Metric::Counter(value) | Metric::Gauge(value) => Some(*value),
+            Metric::Histogram(_) => None,
+        }
+    }
+
     /// Sets a gauge, adds to a histogram, or to a counter as Envoy does; `false` for an unknown id.
     pub fn record(&mut self, id: u32, amount: u64) -> bool {
         match self.get_mut(id) {

@@ -12,7 +12,7 @@ use opmeter_core::port::{
     Content, ExprId, Failed, Host, Message, MetricId, MetricKind, Refused, Sink,
 };
 use opmeter_core::record::{Verdict, count_configuration};
-use opmeter_core::{Configured, Diagnostic, Recorder, Stream, Unusable};
+use opmeter_core::{Configured, Diagnostic, Recorder, Share, Stream, Unusable};
 use std::collections::BTreeMap;
 
 /// A modelled proxy: expressions, and the attributes of the stream in hand.
@@ -361,13 +361,13 @@ pub fn run(case: &Case, mount: Mount) -> Outcome {
             return Outcome { refused: Some(text(&problems)), ..Outcome::default() };
         }
         Err(Unusable::Unreadable(problem)) => {
-            count_configuration(Verdict::Unreadable, 1, &mut statistics);
+            count_configuration(Verdict::Unreadable, false, 1, &mut statistics);
             let problem = format!("{problem}; nothing is counted");
             let series = statistics.metrics.series();
             return Outcome { problems: vec![problem], series, ..Outcome::default() };
         }
     };
-    count_configuration(Verdict::Accepted, problems.len(), &mut statistics);
+    count_configuration(Verdict::Accepted, true, problems.len(), &mut statistics);
     let recorder = Recorder::new(plan, &mut proxy, &mut statistics);
     let outcome = Outcome { log: text(&problems), problems: text(&problems), ..Outcome::default() };
     let mut run = Run { case, proxy, statistics, recorder, outcome };
@@ -451,7 +451,7 @@ impl Run<'_> {
 
     fn entry(&mut self, attributes: Value) {
         self.proxy.begin_entry(attributes);
-        self.recorder.on_entry(|| false, &mut self.proxy, &mut self.statistics);
+        self.recorder.on_entry(Share::All, &mut self.proxy, &mut self.statistics);
     }
 
     fn tick(&mut self, stream: &mut Stream) {

@@ -60,12 +60,29 @@ struct Attribute {
     output_attribute: String,
     /// When it is evaluated.
     phase: Option<Phase>,
+    /// The path that `operations` and `openapi` are looked up by, where the route rewrites it.
+    path_source: Option<PathSource>,
     /// Conditions in order; the first that holds gives the value.
     r#match: Option<Vec<Entry>>,
     /// Path templates; the most specific one gives the value.
     operations: Option<Vec<Operation>>,
     /// An OpenAPI 3.0 or 3.1 document: `operationId` is the value.
     openapi: Option<Map<String, Value>>,
+}
+
+/// Which path of a request is meant. `match` reads `request.path` as Envoy has it in the attribute's phase.
+#[derive(Debug, JsonSchema)]
+#[expect(
+    non_camel_case_types,
+    clippy::upper_case_acronyms,
+    dead_code,
+    reason = "the words of the format"
+)]
+enum PathSource {
+    /// The path that the proxy received.
+    RECEIVED,
+    /// The path that the proxy sends to the upstream.
+    SENT,
 }
 
 /// When an attribute is evaluated.

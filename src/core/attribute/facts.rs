@@ -53,6 +53,11 @@ impl Ranges {
         self.set(Key::Fact(fact), range);
     }
 
+    /// Where a fact lies; an empty range when it is absent.
+    pub(crate) fn fact(&self, fact: Fact) -> Range<usize> {
+        self.facts.get(fact.index()).cloned().unwrap_or_default()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.list = None;
         self.facts.fill(0..0);

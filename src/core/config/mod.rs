@@ -83,6 +83,8 @@ pub struct Attribute {
     pub name: String,
     /// When it is evaluated.
     pub phase: Phase,
+    /// The path that templates are looked up by.
+    pub path: PathSource,
     /// The first entry whose condition is true gives the value.
     pub entries: Vec<Entry>,
     /// When no entry does, the operation whose template is the most specific.
@@ -121,6 +123,15 @@ pub enum Phase {
     OnRequest,
     /// When the stream is logged.
     AfterResponse,
+}
+
+/// Which path of a request is meant, where its route rewrites it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathSource {
+    /// The one that the proxy received.
+    Received,
+    /// The one that the proxy sends to the upstream.
+    Sent,
 }
 
 /// A custom metric.

@@ -56,6 +56,7 @@ pub(super) struct RawAttribute {
     pub unusable: bool,
     pub output_attribute: Option<String>,
     pub phase: Option<usize>,
+    pub path_source: Option<usize>,
     pub entries: Vec<RawEntry>,
     pub operations: Vec<RawOperation>,
     pub described: Vec<Operation>,
@@ -91,6 +92,8 @@ pub(super) struct RawDefinition {
 
 /// Values of `attributes[].phase`.
 pub(super) const PHASES: &[&str] = &["PHASE_UNSPECIFIED", "ON_REQUEST", "AFTER_RESPONSE"];
+/// Values of `attributes[].path_source`.
+pub(super) const PATH_SOURCES: &[&str] = &["RECEIVED", "SENT"];
 /// Values of `reporter`.
 pub(super) const REPORTERS: &[&str] = &["UNSPECIFIED", "SERVER_GATEWAY"];
 /// Values of `definitions[].type`.
@@ -130,7 +133,7 @@ const LIMITS: Schema = Schema {
 };
 const PREWARM: Schema = Schema { allowed: &["response_codes"], narrowing: &[] };
 const ATTRIBUTE: Schema = Schema {
-    allowed: &["match", "openapi", "operations", "output_attribute", "phase"],
+    allowed: &["match", "openapi", "operations", "output_attribute", "path_source", "phase"],
     narrowing: &["match", "output_attribute"],
 };
 const OPERATION: Schema =
@@ -235,6 +238,7 @@ fn attribute(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawAttribute
     let mut fields = Fields::open(at, &ATTRIBUTE, diagnostics);
     let output_attribute = fields.string("output_attribute");
     let phase = fields.choice("phase", PHASES);
+    let path_source = fields.choice("path_source", PATH_SOURCES);
     let entries = fields.list("match");
     let operations = fields.list("operations");
     let document = fields.object("openapi");
@@ -249,6 +253,7 @@ fn attribute(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> RawAttribute
         unusable,
         output_attribute,
         phase,
+        path_source,
         entries,
         operations,
         described,

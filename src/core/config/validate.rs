@@ -4,7 +4,7 @@ use super::limits::{limits, prewarm};
 use super::raw::{RawAttribute, RawConfig, RawDefinition, RawEntry, RawOperation};
 use super::telemetry;
 use super::{
-    Attribute, Config, Definition, Entry, MetadataExchange, Operation, Override, Phase,
+    Attribute, Config, Definition, Entry, MetadataExchange, Operation, Override, PathSource, Phase,
     ReporterMode, StatNames, Target,
 };
 use crate::diag::{Diagnostic, suggestion};
@@ -100,7 +100,13 @@ fn attribute(raw: RawAttribute, diagnostics: &mut Diagnostics) -> Option<Attribu
         return None;
     }
     let phase = if raw.phase == Some(1) { Phase::OnRequest } else { Phase::AfterResponse };
-    Some(Attribute { name, phase, entries, operations, described: raw.described })
+    let sent = raw.path_source == Some(1);
+    if sent && phase == Phase::OnRequest {
+        let problem = "SENT is known after the request only, has no effect in phase ON_REQUEST";
+        diagnostics.push(Diagnostic::warning(format!("{}.path_source", raw.path), problem));
+    }
+    let path = if sent { PathSource::Sent } else { PathSource::Received };
+    Some(Attribute { name, phase, path, entries, operations, described: raw.described })
 }
 
 fn attribute_name_problem(name: &str) -> Option<&'static str> {

@@ -76,6 +76,8 @@ pub struct Labels<'a> {
     pub facts: &'a Facts<'a>,
     /// Whether the stream is a TCP connection rather than a request.
     pub tcp: bool,
+    /// Whether the request was gRPC's when it arrived; `None` when that is not known.
+    pub grpc: Option<bool>,
 }
 
 // === impl Label ===
@@ -257,13 +259,9 @@ impl<'a> Labels<'a> {
         }
     }
 
-    /// Exactly `application/grpc`, or `application/grpc+` and a message format.
+    /// By the content type as received; where only the one at the end is known, by that.
     fn is_grpc(&self) -> bool {
-        let content_type = self.facts.bytes(Fact::ContentType);
-        match content_type.strip_prefix(b"application/grpc") {
-            Some(rest) => rest.first().is_none_or(|next| *next == b'+'),
-            None => false,
-        }
+        self.grpc.unwrap_or_else(|| is_grpc(self.facts.bytes(Fact::ContentType)))
     }
 
     fn source_principal(&self) -> &'a [u8] {
@@ -335,6 +333,15 @@ impl<'a> Labels<'a> {
         }
         let Principals { local, peer } = self.principals();
         if local.is_empty() || peer.is_empty() { b"none" } else { b"mutual_tls" }
+    }
+}
+
+/// Whether a content type is gRPC's: exactly `application/grpc`, or `application/grpc+` and a message format (Envoy
+/// `Grpc::Common::hasGrpcContentType`).
+pub fn is_grpc(content_type: &[u8]) -> bool {
+    match content_type.strip_prefix(b"application/grpc") {
+        Some(rest) => rest.first().is_none_or(|next| *next == b'+'),
+        None => false,
     }
 }
 

@@ -61,7 +61,8 @@ pub enum Found {
 impl Matcher {
     /// The first condition that holds, or else the operation whose template is the most specific.
     ///
-    /// `path` is `request.path`: as received, with the query. `open` evaluates the condition with a number; its first
+    /// `path` is `request.path`, with the query; `template_path` the one that templates are looked up by, which a route may
+    /// have rewritten since. `open` evaluates the condition with a number; its first
     /// error ends the search, as later conditions must not win where an earlier one is unknown (Istio's AttributeGen).
     ///
     /// # Errors
@@ -70,6 +71,7 @@ impl Matcher {
         &self,
         method: &[u8],
         path: &[u8],
+        template_path: &[u8],
         mut open: impl FnMut(u32) -> Result<bool, E>,
     ) -> Result<Option<Found>, E> {
         let first = self.indexed(method, path);
@@ -81,8 +83,8 @@ impl Matcher {
         if first != u32::MAX {
             return Ok(Some(Found::Condition(first)));
         }
-        let operation = self.operations.find(method, path).map(Found::Operation);
-        Ok(operation.or_else(|| self.openapi.find(method, path).map(Found::Described)))
+        let operation = self.operations.find(method, template_path).map(Found::Operation);
+        Ok(operation.or_else(|| self.openapi.find(method, template_path).map(Found::Described)))
     }
 
     /// Whether the request's method and path have a say.

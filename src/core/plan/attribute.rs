@@ -1,7 +1,7 @@
 //! A derived attribute, compiled: the first condition that holds, or else the most specific operation.
 
 use super::{left_out, reads::Reads};
-use crate::config::{Attribute, Entry, Phase};
+use crate::config::{Attribute, Entry, PathSource, Phase};
 use crate::diag::Diagnostic;
 use crate::expr::{Bound, Facts, Findings, NoValue, PeersRead, Scope};
 use crate::operation::{Found, Matcher, MatcherBuilder};
@@ -14,6 +14,8 @@ pub(crate) struct AttributePlan {
     pub name: usize,
     /// When it is evaluated.
     pub phase: Phase,
+    /// Whether its templates are looked up by the path as received rather than by the one that is sent.
+    pub received_path: bool,
     matcher: Matcher,
     /// Conditions that cannot be looked up, by number.
     open: Vec<(u32, Bound)>,
@@ -67,6 +69,7 @@ impl AttributePlan {
         complete.then(|| Self {
             name,
             phase: attribute.phase,
+            received_path: attribute.path == PathSource::Received,
             matcher: builder.build(),
             open,
             values: values(attribute),
@@ -79,6 +82,12 @@ impl AttributePlan {
     pub fn publishes(&self) -> PeersRead {
         let open = self.open.iter().map(|(_, bound)| bound.publishes());
         open.fold(PeersRead::default(), PeersRead::or)
+    }
+
+    /// Whether the path as received has to be kept until the end of the request.
+    pub fn keeps_path(&self) -> bool {
+        let has_templates = self.values.len() > self.first_operation;
+        self.received_path && self.phase == Phase::AfterResponse && has_templates
     }
 
     /// Whether the request's method and path decide.
@@ -99,6 +108,7 @@ impl AttributePlan {
         &self,
         method: &[u8],
         path: &[u8],
+        template_path: &[u8],
         facts: &dyn Facts,
         host: &mut impl Host,
         scratch: &mut Vec<u8>,
@@ -106,7 +116,7 @@ impl AttributePlan {
         if !self.matcher.can_tell(method, path) {
             return Err(NoValue::Failed);
         }
-        let found = self.matcher.find(method, path, |number| {
+        let found = self.matcher.find(method, path, template_path, |number| {
             let bound = self.open.iter().find(|(open, _)| *open == number);
             bound.map_or(Err(NoValue::Failed), |(_, bound)| bound.holds(facts, host, scratch))
         })?;

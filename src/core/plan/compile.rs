@@ -43,7 +43,8 @@ pub fn compile(config: &Config, host: &mut impl Host, warnings: &mut Vec<Diagnos
     // Without metrics of its own, it exchanges for an access logger that counts.
     let for_others = exchange && groups.is_empty();
     let for_others = PeersRead { downstream: for_others, upstream: for_others };
-    let published_peers = published_peers(&attributes, &[&programs, &conditions], for_others, host);
+    let published_peers =
+        published_peers(&attributes, &[&programs, &conditions], for_others, exchange, host);
     let compiled = Compiled {
         groups: &groups,
         expressions: &programs,
@@ -89,6 +90,9 @@ pub fn compile(config: &Config, host: &mut impl Host, warnings: &mut Vec<Diagnos
             .map(|exchange| ExchangePlan::new(exchange, waypoint, host)),
         peer_labels,
         reporting_interval: config.reporting_interval,
+        prefix: config.stat_names.prefix.clone(),
+        configuration: 0,
+        received_path: attributes.iter().any(AttributePlan::keeps_path),
         attributes,
         expressions: programs,
         groups,
@@ -155,12 +159,13 @@ fn published_peers(
     attributes: &[AttributePlan],
     programs: &[&[Bound]],
     for_others: PeersRead,
+    exchange: bool,
     host: &mut impl Host,
 ) -> PeersRead {
     let programs = programs.iter().copied().flatten().map(Bound::publishes);
     let all = attributes.iter().map(AttributePlan::publishes).chain(programs);
     let read = all.fold(for_others, PeersRead::or);
-    for side in Side::ALL.into_iter().filter(|side| read.reads(*side)) {
+    for side in Side::ALL.into_iter().filter(|side| exchange || read.reads(*side)) {
         let _ = host.declare(side.key(), Content::Struct);
     }
     read

@@ -4,7 +4,8 @@ use crate::attribute::Fact;
 use crate::config::MetadataExchange;
 use crate::mesh::or;
 use crate::peer::LabelNames;
-use crate::peer::header::{LocalNode, encode};
+use crate::peer::direction::Step;
+use crate::peer::header::{ID_HEADER, LocalNode, METADATA_HEADER, encode};
 use crate::port::Host;
 
 /// Metadata exchange by HTTP headers.
@@ -49,6 +50,16 @@ const OWN: [&[&str]; 10] = [
 // === impl ExchangePlan ===
 
 impl ExchangePlan {
+    /// Bytes of the headers that a step adds.
+    pub fn added(&self, step: Step) -> u64 {
+        let header = |adds: bool, name: &str, value: &[u8]| {
+            let bytes = if adds { name.len().saturating_add(value.len()) } else { 0 };
+            u64::try_from(bytes).unwrap_or(u64::MAX)
+        };
+        let id = header(step.add_id, ID_HEADER, &self.id);
+        id.saturating_add(header(step.add_metadata, METADATA_HEADER, &self.metadata))
+    }
+
     /// What clusters tell about it, remembered by their name.
     pub const OF_CLUSTER: &[Fact] = &[Fact::ClusterExternal, Fact::ClusterDisablesExchange];
 

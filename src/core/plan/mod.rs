@@ -60,6 +60,8 @@ pub struct Plan {
     pub(crate) late_names: Vec<usize>,
     /// Derived attributes, in the order they are evaluated.
     pub(crate) attributes: Vec<AttributePlan>,
+    /// Whether the path of a request is kept as received.
+    pub(crate) received_path: bool,
     /// Names of the derived attributes, each once.
     pub(crate) attribute_names: Vec<String>,
     /// Expressions of dimensions and definitions, each text once.
@@ -70,6 +72,10 @@ pub struct Plan {
     pub(crate) published_peers: PeersRead,
     /// Metrics, grouped by label set and occasion.
     pub(crate) groups: Vec<Group>,
+    /// Prefix of all names.
+    pub(crate) prefix: String,
+    /// Hash of the configuration as it was given.
+    pub(crate) configuration: u64,
     /// How stat names are written.
     pub(crate) encoder: Encoder,
     /// Stat names of the build gauges.
@@ -170,6 +176,11 @@ impl Plan {
     /// Whether anything is derived when the request headers arrive.
     pub(crate) fn derives_on_request(&self) -> bool {
         self.attributes.iter().any(|attribute| attribute.phase == Phase::OnRequest)
+    }
+
+    /// Whether labels or metrics of requests depend on the content type.
+    pub(crate) fn reads_content_type(&self) -> bool {
+        self.request.facts.contains(&Fact::ContentType) || self.records(Occasion::Messages)
     }
 
     /// Whether metrics are recorded on an occasion.

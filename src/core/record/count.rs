@@ -1,6 +1,7 @@
 //! Counts a stream at its end: a request like one before by its metrics, a new one by its labels.
 
 use super::Recorder;
+use super::claim::Share;
 use super::health::{Call, Errors, count};
 use super::known::Metric;
 use super::series::LabelSet;
@@ -13,6 +14,9 @@ use crate::port::{Failed, MetricId, MetricKind, Sink};
 impl Recorder {
     /// Records what is recorded once, at the end.
     pub(super) fn record(&mut self, stream: &Stream, sink: &mut impl Sink, errors: &mut Errors) {
+        if stream.share == Share::Nothing {
+            return;
+        }
         let Some(known) = self.known.as_mut().filter(|_| stream.kind == Kind::Request) else {
             self.record_new(stream, sink, errors);
             return;
@@ -43,8 +47,12 @@ impl Recorder {
         let facts = Facts::new(&self.scratch.facts, &self.scratch.ranges);
         let view = View::new(&self.plan, stream, &self.scratch, &facts);
         for (number, group) in self.plan.groups.iter().enumerate() {
-            let due = group.occasion == Occasion::End
-                || group.occasion == Occasion::Request && stream.kind == Kind::Request;
+            let standard = stream.kind == Kind::Request && stream.share == Share::All;
+            let due = match group.occasion {
+                Occasion::End => true,
+                Occasion::Request => standard,
+                Occasion::Messages | Occasion::Connection => false,
+            };
             if !due || !view.records_any(group) {
                 continue;
             }

@@ -38,7 +38,8 @@ impl Recorder {
         let peers =
             [(Side::Downstream, &exchanged.downstream), (Side::Upstream, &exchanged.upstream)];
         for (side, peer) in peers {
-            if let (true, Some(peer)) = (self.plan.published_peers.reads(side), peer) {
+            let is_read = self.plan.published_peers.reads(side) || self.contested_exchange;
+            if let (true, Some(peer)) = (is_read, peer) {
                 let value = filter_state::encode(peer, &self.plan.peer_labels);
                 errors.host_call(Call::SetAttribute, host.publish(side.key(), &value));
             }
@@ -66,7 +67,9 @@ impl Recorder {
                 continue;
             }
             let values = values(plan, reads, stream, facts, attributes);
-            match attribute.find(method, path, &values, host, buffer) {
+            let received = if stream.path.is_empty() { path } else { &stream.path };
+            let template = if attribute.received_path { received } else { path };
+            match attribute.find(method, path, template, &values, host, buffer) {
                 Ok(None) => {}
                 Ok(Some(value)) => {
                     if let Some(slot) = attributes.get_mut(attribute.name) {

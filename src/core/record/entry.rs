@@ -1,6 +1,7 @@
 //! Entries of an access log: streams that nobody followed, told once, at their end.
 
 use super::Recorder;
+use super::claim::Share;
 use super::health::Errors;
 use super::queries::{keys_by_reporter, query};
 use super::scratch::Scratch;
@@ -37,28 +38,17 @@ struct Published {
 const IS_REQUEST: &str = "has(request.protocol)";
 
 impl Recorder {
-    /// Whether metrics of requests are recorded.
-    pub fn counts_requests(&self) -> bool {
-        self.known.is_some() || self.plan.records(Occasion::Messages)
-    }
-
     /// Whether metrics of TCP connections are recorded.
     pub fn counts_connections(&self) -> bool {
         [Occasion::Connection, Occasion::End].iter().any(|due| self.plan.records(*due))
     }
 
     /// An entry is written to an access log. Records the stream if it is over; Envoy 1.40 keeps entries of streams that
-    /// last from modules, so that the only one is the last. `is_counted` is asked for a connection: whether somebody else
-    /// records it.
+    /// last from modules, so that the only one is the last. `share` is what this mount records of it, if it is a request.
     ///
     /// Nothing can be published for an entry: attributes serve this plan alone.
-    pub fn on_entry(
-        &mut self,
-        is_counted: impl FnOnce() -> bool,
-        host: &mut impl Host,
-        sink: &mut impl Sink,
-    ) {
-        let mut stream = Stream::default();
+    pub fn on_entry(&mut self, share: Share, host: &mut impl Host, sink: &mut impl Sink) {
+        let mut stream = Stream { share, ..Stream::default() };
         self.scratch.begin(&self.plan, &stream);
         self.scratch.silent = true;
         let mut entries =
@@ -74,10 +64,15 @@ impl Recorder {
             }
         }
         stream.kind = entries.fetch(host, &mut self.scratch);
-        if !stream.is_connection() {
+        if stream.is_connection() {
+            stream.share = Share::All;
+        } else {
             self.recall(&stream, host);
         }
-        if self.is_over() && !(stream.is_connection() && is_counted()) {
+        if self.is_over() {
+            if stream.share != Share::All {
+                errors.duplicate();
+            }
             if derive && !stream.is_connection() {
                 self.derive(Phase::OnRequest, &stream, host, &mut errors);
             }

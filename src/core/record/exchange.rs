@@ -1,7 +1,7 @@
 //! The metadata exchange on one message's headers.
 
 use super::health::{Call, Errors};
-use super::stream::Exchanged;
+use super::stream::{Added, Exchanged};
 use crate::attribute::decode;
 use crate::attribute::facts::Ranges;
 use crate::attribute::memory::Memories;
@@ -41,6 +41,7 @@ impl Exchange {
         &mut self,
         plan: &ExchangePlan,
         memories: &mut Memories,
+        grpc: bool,
         host: &mut impl Host,
         errors: &mut Errors,
     ) -> Exchanged {
@@ -59,16 +60,31 @@ impl Exchange {
         let step = direction.on_request(plan.skip_external, Some(cluster));
         let (received, mut downstream) = self.pass(step, plan, Message::Request, host, errors);
         if plan.baggage && downstream.is_none() {
-            downstream = told_by_baggage(host, errors);
+            downstream = peer_in_baggage(host, errors);
         }
-        Exchanged {
-            direction,
-            disabled,
-            host: self.host(host, errors),
-            received,
-            downstream,
-            ..Exchanged::default()
+        let added = Added { request: plan.added(step), response: 0 };
+        let host = if grpc { self.host(host) } else { Vec::new() };
+        Exchanged { direction, disabled, host, received, downstream, added, ..Exchanged::default() }
+    }
+
+    /// A filter in front has answered the request. Its headers are as received and can only be read any more.
+    pub fn on_answered_before(
+        &mut self,
+        plan: &ExchangePlan,
+        host: &mut impl Host,
+        errors: &mut Errors,
+    ) -> Exchanged {
+        let direction = self.direction(host);
+        let mut downstream = None;
+        if direction != Direction::Outbound {
+            let metadata = host.header(Message::Request, METADATA_HEADER);
+            let metadata = errors.host_call(Call::Header, metadata).flatten().unwrap_or_default();
+            downstream = self.peer(&metadata, errors);
+            if plan.baggage && downstream.is_none() {
+                downstream = peer_in_baggage(host, errors);
+            }
         }
+        Exchanged { direction, downstream, answered: true, ..Exchanged::default() }
     }
 
     /// The response headers pass.
@@ -82,6 +98,7 @@ impl Exchange {
         let cluster = Cluster { disable_mx: exchanged.disabled, ..Cluster::default() };
         let step = exchanged.direction.on_response(exchanged.received, Some(cluster));
         (_, exchanged.upstream) = self.pass(step, plan, Message::Response, host, errors);
+        exchanged.added.response = plan.added(step);
         exchanged.answered = true;
     }
 
@@ -93,15 +110,8 @@ impl Exchange {
     }
 
     /// The host of a gRPC request; empty when it is not needed. Headers are gone once they have passed.
-    fn host(&mut self, host: &mut impl Host, errors: &mut Errors) -> Vec<u8> {
-        if !self.remembers_host {
-            return Vec::new();
-        }
-        let kind = errors.host_call(Call::Header, host.header(Message::Request, "content-type"));
-        if kind.flatten().is_some_and(|kind| kind.starts_with(b"application/grpc")) {
-            return self.read(HOST, host).to_vec();
-        }
-        Vec::new()
+    fn host(&mut self, host: &mut impl Host) -> Vec<u8> {
+        if self.remembers_host { self.read(HOST, host).to_vec() } else { Vec::new() }
     }
 
     /// An attribute; empty when it is absent, which is no error.
@@ -146,7 +156,7 @@ impl Exchange {
 }
 
 /// The client, if it tells who it is in `baggage`. The header is the application's too and stays.
-fn told_by_baggage(host: &mut impl Host, errors: &mut Errors) -> Option<Rc<Peer>> {
+fn peer_in_baggage(host: &mut impl Host, errors: &mut Errors) -> Option<Rc<Peer>> {
     let value = errors.host_call(Call::Header, host.header(Message::Request, "baggage"))??;
     baggage::parse(&value).map(Rc::new)
 }

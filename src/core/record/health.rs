@@ -11,6 +11,7 @@ pub(super) struct Health {
     errors_of_calls: [Option<MetricId>; CALLS],
     peer_decode_errors: Option<MetricId>,
     overflow: Option<MetricId>,
+    duplicates: Option<MetricId>,
     series: Option<MetricId>,
 }
 
@@ -22,6 +23,7 @@ pub(super) struct Errors {
     host: [u32; CALLS],
     peer_decode: u32,
     overflow: u32,
+    duplicates: u32,
 }
 
 /// What the proxy was asked to do when it refused.
@@ -69,19 +71,26 @@ const PEER_DECODE_ERRORS: &str = "opmeter_peer_decode_errors_total";
 
 /// Counts how often labels of a stream were folded, for want of room or by a limit of values.
 const OVERFLOW: &str = "opmeter_series_overflow_total";
+/// Counts streams whose standard metrics another mount of the module records.
+const DUPLICATES: &str = "opmeter_duplicate_streams_total";
 /// Label sets that all workers hold together.
 const SERIES: &str = "opmeter_series";
 
-/// Counts a configuration and the problems in it; once per worker, as each reads the configuration for itself.
-pub fn count_configuration(verdict: Verdict, problems: usize, sink: &mut impl Sink) {
-    for (name, wanted) in [
-        (ACCEPTED, Verdict::Accepted),
-        (REJECTED, Verdict::Rejected),
-        (UNREADABLE, Verdict::Unreadable),
-    ] {
+/// Counts a configuration and the problems in it; once per worker, as each reads the configuration for itself. A
+/// configuration is in force where it was accepted, and where an earlier one stays in force in its place. Gives the counter
+/// of those in force, which all VMs of a process have in common.
+pub fn count_configuration(
+    verdict: Verdict,
+    in_force: bool,
+    problems: usize,
+    sink: &mut impl Sink,
+) -> Option<MetricId> {
+    let accepted = add(ACCEPTED, usize::from(in_force), sink);
+    for (name, wanted) in [(REJECTED, Verdict::Rejected), (UNREADABLE, Verdict::Unreadable)] {
         add(name, usize::from(verdict == wanted), sink);
     }
     count_config_errors(problems, sink);
+    accepted
 }
 
 /// Counts problems that show when a configuration is in force already.
@@ -89,10 +98,10 @@ pub fn count_config_errors(problems: usize, sink: &mut impl Sink) {
     add(CONFIG_ERRORS, problems, sink);
 }
 
-fn add(name: &str, amount: usize, sink: &mut impl Sink) {
-    if let Ok(metric) = sink.define(MetricKind::Counter, name) {
-        let _ = count(metric, u64::try_from(amount).unwrap_or(u64::MAX), sink);
-    }
+fn add(name: &str, amount: usize, sink: &mut impl Sink) -> Option<MetricId> {
+    let metric = sink.define(MetricKind::Counter, name).ok()?;
+    let _ = count(metric, u64::try_from(amount).unwrap_or(u64::MAX), sink);
+    Some(metric)
 }
 
 /// A value beyond the ABI's signed counter is counted as the largest one. Envoy refuses to add 0; being defined, the
@@ -115,6 +124,7 @@ impl Health {
             errors_of_calls: [None; CALLS],
             peer_decode_errors: counter(PEER_DECODE_ERRORS),
             overflow: counter(OVERFLOW),
+            duplicates: counter(DUPLICATES),
             series: sink.define(MetricKind::Gauge, SERIES).ok(),
         }
     }
@@ -134,6 +144,7 @@ impl Health {
             (self.host_errors, host),
             (self.peer_decode_errors, errors.peer_decode),
             (self.overflow, errors.overflow),
+            (self.duplicates, errors.duplicates),
         ];
         for (counter, errors) in counters {
             if let Some(counter) = counter {
@@ -166,6 +177,10 @@ impl Errors {
 
     pub fn peer_decode(&mut self) {
         self.peer_decode = self.peer_decode.saturating_add(1);
+    }
+
+    pub fn duplicate(&mut self) {
+        self.duplicates = self.duplicates.saturating_add(1);
     }
 
     pub fn overflow(&mut self) {

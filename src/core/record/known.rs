@@ -134,6 +134,7 @@ impl KnownRequests {
                 add(peer.as_ref().map(|peer| peer.get(field)).unwrap_or_default());
             }
         }
+        key.extend([stream.grpc.map_or(2, u8::from), stream.share as u8]);
         key.extend(scratch.conditions.iter().map(|holds| u8::from(*holds)));
     }
 }

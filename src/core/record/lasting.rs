@@ -1,6 +1,7 @@
 //! Reports of streams that last, from a timer and at their end.
 
 use super::Recorder;
+use super::claim::Share;
 use super::count::add;
 use super::derive::{evaluate, values};
 use super::health::{Call, Errors};
@@ -20,11 +21,13 @@ impl Recorder {
     /// Time has passed: reports what has grown of a stream that lasts.
     pub fn on_tick(&mut self, stream: &mut Stream, host: &mut impl Host, sink: &mut impl Sink) {
         let occasion = stream.kind.occasion();
-        if stream.recorded || !self.plan.reports_early(occasion) {
+        let elsewhere = stream.lasting.is_some_and(|share| share != Share::All);
+        if stream.recorded || elsewhere || !self.plan.reports_early(occasion) {
             return;
         }
-        let Some(now) = self.measure(stream.kind, host) else { return };
+        let Some(now) = self.measure(stream, host) else { return };
         let mut errors = Errors::default();
+        stream.ticks = stream.ticks.saturating_add(1);
         if stream.growth.is_none() {
             let settled = stream.exchange.as_ref().is_none_or(Exchanged::is_settled);
             self.scratch.begin(&self.plan, stream);
@@ -32,7 +35,10 @@ impl Recorder {
             if settled
                 && self.knows_service(stream)
                 && self.knows_reads(stream)
-                && (self.knows_peer(stream) || stream.exchange.is_some())
+                && (self.knows_peer(stream)
+                    || stream.exchange.is_some()
+                    || self.stays_without_peer(stream, host))
+                && self.claims_lasting(stream, host, &mut errors)
             {
                 self.open(stream, sink, &mut errors);
             }
@@ -65,20 +71,33 @@ impl Recorder {
     }
 
     /// What has grown by now, without asking for anything else.
-    fn measure(&mut self, kind: Kind, host: &mut impl Host) -> Option<Quantities> {
-        let grown: &[Fact] = match kind {
+    fn measure(&mut self, stream: &Stream, host: &mut impl Host) -> Option<Quantities> {
+        let grown: &[Fact] = match stream.kind {
             Kind::Request => &[Fact::GrpcMessages],
             Kind::Connection => &[Fact::RequestBytes, Fact::ResponseBytes],
         };
         let Scratch { facts, ranges, .. } = &mut self.scratch;
         facts.clear();
         fetch_apart(grown, host, facts, ranges);
-        quantities(kind, false, &Facts::new(facts, ranges))
+        quantities(stream, false, &Facts::new(facts, ranges))
     }
 
     fn knows_peer(&self, stream: &Stream) -> bool {
         let facts = Facts::new(&self.scratch.facts, &self.scratch.ranges);
         View::new(&self.plan, stream, &self.scratch, &facts).knows_peer()
+    }
+
+    /// Whether the peer of a connection is not going to be known: its certificate and its metadata come with the
+    /// connection, so a whole interval after the upstream is connected there is nothing to wait for.
+    fn stays_without_peer(&self, stream: &mut Stream, host: &mut impl Host) -> bool {
+        if !stream.is_connection() {
+            return false;
+        }
+        let connected = host.attribute(Fact::UpstreamAddress.path(), &mut Vec::new()).is_ok();
+        if !connected {
+            stream.ticks = 0;
+        }
+        stream.ticks > 1
     }
 
     /// Whether the service can be told now as it will be at the end: a host that nobody remembered is not known.

@@ -8,6 +8,8 @@
 //!
 //! An access log has no callbacks before the end: `entry.rs`.
 
+mod arrival;
+mod claim;
 mod count;
 mod derive;
 mod entry;
@@ -21,11 +23,12 @@ mod series;
 mod stream;
 mod view;
 
+pub use claim::Share;
 pub use health::{Verdict, count_config_errors, count_configuration};
 pub use stream::Stream;
 
-use crate::attribute::Facts;
 use crate::attribute::memory::Memories;
+use crate::attribute::{Fact, Facts};
 use crate::config::Phase;
 use crate::limits::FORGET_INTERVAL;
 use crate::peer::cache::PeerCache;
@@ -38,8 +41,12 @@ use known::KnownRequests;
 use queries::Queries;
 use scratch::Scratch;
 use series::{LabelSet, Series};
-use stream::{Kind, Quantities};
+use stream::{Exchanged, Kind};
 use view::{View, quantities};
+
+/// Path of a request's protocol, and its value for HTTP/3.
+const PROTOCOL: &str = "request\0protocol";
+const HTTP_3: &[u8] = b"HTTP/3";
 
 /// Records streams by one plan, for one worker.
 #[derive(Debug)]
@@ -53,6 +60,11 @@ pub struct Recorder {
     series: Series,
     known: Option<KnownRequests>,
     scratch: Scratch,
+    /// Buffers for the paths of requests to come.
+    spare_paths: Vec<Vec<u8>>,
+    /// Whether other mounts may record the same requests, and exchange metadata in them.
+    contested_metrics: bool,
+    contested_exchange: bool,
     health: Health,
 }
 
@@ -89,7 +101,20 @@ impl Recorder {
         let queries = Queries::compile(&plan, host);
         let memories = Memories::compile(&plan.all_facts(), host);
         let known = KnownRequests::new(&plan);
-        Self { queries, memories, exchange, entries: None, series, known, scratch, health, plan }
+        Self {
+            queries,
+            memories,
+            exchange,
+            entries: None,
+            series,
+            known,
+            scratch,
+            spare_paths: Vec::new(),
+            contested_metrics: false,
+            contested_exchange: false,
+            health,
+            plan,
+        }
     }
 
     /// The plan in force.
@@ -100,9 +125,12 @@ impl Recorder {
     /// The request headers have arrived.
     pub fn on_request(&mut self, stream: &mut Stream, host: &mut impl Host, sink: &mut impl Sink) {
         let mut errors = Errors::default();
-        if let (Some(exchange), Some(plan)) = (&mut self.exchange, &self.plan.exchange) {
-            let memories = &mut self.memories;
-            stream.exchange = Some(exchange.on_request(plan, memories, host, &mut errors));
+        self.keep_as_received(stream, host, &mut errors);
+        if let (true, Some(exchange), Some(plan)) =
+            (self.claim_exchange(host), &mut self.exchange, &self.plan.exchange)
+        {
+            let (memories, grpc) = (&mut self.memories, stream.grpc.unwrap_or_default());
+            stream.exchange = Some(exchange.on_request(plan, memories, grpc, host, &mut errors));
         }
         self.derive_as_received(stream, host, &mut errors);
         self.health.tell(errors, sink);
@@ -124,14 +152,41 @@ impl Recorder {
             return;
         }
         let mut errors = Errors::default();
+        if stream.share != Share::All {
+            errors.duplicate();
+        }
         if stream.kind == Kind::Request && !stream.received {
             // A filter in front answered, so the headers never passed here: they still are as that filter saw them.
+            if let (Some(exchange), Some(plan)) = (&mut self.exchange, &self.plan.exchange) {
+                stream.exchange = Some(exchange.on_answered_before(plan, host, &mut errors));
+            }
             self.derive_as_received(stream, host, &mut errors);
         }
         self.scratch.begin(&self.plan, stream);
         self.fetch(stream, host);
         self.publish_peers(stream, host, &mut errors);
         self.finish(stream, errors, host, sink);
+        self.reuse_path(stream);
+    }
+
+    /// A stream is no more. Of a request over HTTP/3 Envoy writes the log after its filters are gone, and filters never
+    /// hear of it, so it is recorded here; whether it was.
+    pub fn on_delete(
+        &mut self,
+        stream: &mut Stream,
+        host: &mut impl Host,
+        sink: &mut impl Sink,
+    ) -> bool {
+        if stream.recorded || stream.is_connection() {
+            return false;
+        }
+        let mut protocol = Vec::new();
+        let is_known = host.attribute(PROTOCOL, &mut protocol).is_ok();
+        if !is_known || protocol != HTTP_3 {
+            return false;
+        }
+        self.on_log(stream, host, sink);
+        true
     }
 
     /// Records a stream of which everything is fetched.
@@ -146,15 +201,21 @@ impl Recorder {
             self.derive(Phase::AfterResponse, stream, host, &mut errors);
         }
         self.evaluate(stream, host, &mut errors);
-        self.record(stream, sink, &mut errors);
+        if stream.is_connection() && self.counts_connections() {
+            self.claims_lasting(stream, host, &mut errors);
+        }
         let facts = Facts::new(&self.scratch.facts, &self.scratch.ranges);
-        let lasting = |_: &Quantities| self.plan.records(stream.kind.occasion());
-        if let Some(now) = quantities(stream.kind, true, &facts).filter(lasting) {
-            if stream.growth.is_none() {
+        let now = quantities(stream, true, &facts);
+        if let (Some(now), true) = (now, self.plan.records(stream.kind.occasion())) {
+            if self.claims_lasting(stream, host, &mut errors) && stream.growth.is_none() {
                 self.open(stream, sink, &mut errors);
             }
             self.grow(stream, now, sink, &mut errors);
         }
+        if stream.kind == Kind::Connection && stream.lasting == Some(Share::Nothing) {
+            stream.share = Share::Nothing;
+        }
+        self.record(stream, sink, &mut errors);
         self.health.tell(errors, sink);
     }
 
@@ -169,6 +230,10 @@ impl Recorder {
         query.fetch(host, facts, ranges);
         if stream.kind == Kind::Request {
             self.recall(stream, host);
+        }
+        if let Some(Exchanged { added, .. }) = &stream.exchange {
+            self.scratch.subtract(Fact::RequestBytes, added.request);
+            self.scratch.subtract(Fact::ResponseBytes, added.response);
         }
     }
 

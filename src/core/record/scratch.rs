@@ -2,6 +2,7 @@
 
 use super::stream::{Outcome, Stream};
 use crate::attribute::facts::Ranges;
+use crate::attribute::{Fact, Facts};
 use crate::plan::Plan;
 use std::ops::Range;
 
@@ -47,6 +48,20 @@ impl Scratch {
         self.silent = false;
         self.attributes.clone_from(&stream.attributes);
         self.attributes.resize(plan.attribute_names.len(), None);
+    }
+
+    /// Takes an amount off a fact that is a number; one that is absent stays so.
+    pub fn subtract(&mut self, fact: Fact, amount: u64) {
+        let facts = Facts::new(&self.facts, &self.ranges);
+        if amount == 0 || facts.int(fact).is_none() {
+            return;
+        }
+        let rest = facts.count(fact).saturating_sub(amount).to_le_bytes();
+        // In its place: bytes behind the list would make every size a request of its own.
+        let place = self.facts.get_mut(self.ranges.fact(fact)).filter(|at| at.len() == rest.len());
+        if let Some(place) = place {
+            place.copy_from_slice(&rest);
+        }
     }
 
     pub fn holds(&self, condition: usize) -> bool {

@@ -1,5 +1,6 @@
 //! What has to be kept of a stream while it lasts.
 
+use super::claim::Share;
 use crate::metric::series::MetricIds;
 use crate::metric::standard::Quantity;
 use crate::peer::Peer;
@@ -12,6 +13,13 @@ pub struct Stream {
     pub(super) kind: Kind,
     /// Whether the attributes of the request phase were evaluated.
     pub(super) received: bool,
+    /// Whether the request's content type is gRPC's, as received: later filters may change it. `None` when the headers
+    /// never passed here.
+    pub(super) grpc: Option<bool>,
+    /// The path as received: the route may rewrite it. Empty when nothing needs it, or the headers never passed here.
+    pub(super) path: Vec<u8>,
+    /// How often the timer has fired for it, as far as that matters.
+    pub(super) ticks: u8,
     /// Outcome of the `ON_REQUEST` attributes; empty when there are none.
     pub(super) attributes: Vec<Outcome>,
     /// The exchange with the peers; `None` without one.
@@ -19,6 +27,10 @@ pub struct Stream {
     /// What was reported while it lasts; `None` before the first report.
     pub(super) growth: Option<Box<Growth>>,
     pub(super) recorded: bool,
+    /// What this mount records of it.
+    pub(super) share: Share,
+    /// What it records of what is reported while the stream lasts; `None` before the first report.
+    pub(super) lasting: Option<Share>,
 }
 
 /// What a stream is.
@@ -46,6 +58,15 @@ pub(super) struct Exchanged {
     pub upstream: Option<Rc<Peer>>,
     /// Whether the response headers have passed, so that no more is to come.
     pub answered: bool,
+    /// Bytes of the headers that were added to the request and to the response.
+    pub added: Added,
+}
+
+/// Bytes that the exchange adds to the headers of a stream, so that sizes can be told without them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Added {
+    pub request: u64,
+    pub response: u64,
 }
 
 /// Reports of a stream that lasts. The labels are those of the first report.
@@ -73,6 +94,11 @@ impl Stream {
     /// A TCP connection; the default is a request.
     pub fn connection() -> Self {
         Self { kind: Kind::Connection, ..Self::default() }
+    }
+
+    /// Leaves a part of its metrics to another mount.
+    pub fn set_share(&mut self, share: Share) {
+        self.share = share;
     }
 
     /// Whether it is a TCP connection.

@@ -69,6 +69,7 @@ impl<'a> View<'a> {
             destination: Destination::resolve(facts, plan.no_host_fallback),
             facts,
             tcp,
+            grpc: stream.grpc,
         };
         Self { labels, scratch }
     }
@@ -144,8 +145,10 @@ pub(super) fn amount(measure: Measure, facts: &Facts<'_>, scratch: &Scratch) -> 
 }
 
 /// How much there is by now of what grows. Messages are `requests,responses` (Envoy `grpc_stats` filter).
-pub(super) fn quantities(kind: Kind, ended: bool, facts: &Facts<'_>) -> Option<Quantities> {
-    match kind {
+pub(super) fn quantities(stream: &Stream, ended: bool, facts: &Facts<'_>) -> Option<Quantities> {
+    match stream.kind {
+        // The messages of a bridge behind are none of the client's.
+        Kind::Request if stream.grpc == Some(false) => None,
         Kind::Request => {
             let messages = facts.bytes(Fact::GrpcMessages);
             if messages.is_empty() {

@@ -4,7 +4,7 @@ mod support;
 
 use opmeter_core::attribute::Fact;
 use opmeter_core::port::{Content, ExprId, Failed, Host, Message, Refused};
-use opmeter_core::{Recorder, Stream, configure};
+use opmeter_core::{Recorder, Share, Stream, configure};
 use std::collections::HashMap;
 use support::{FAILURE, Script, Stats, int};
 
@@ -30,6 +30,10 @@ impl Host for Known {
     }
 
     fn attribute(&mut self, path: &str, out: &mut Vec<u8>) -> Result<(), Failed> {
+        if path == Fact::Path.path() {
+            out.extend_from_slice(PATH);
+            return Ok(());
+        }
         self.script.attribute(path, out)
     }
 
@@ -58,12 +62,14 @@ impl Host for Known {
     }
 }
 
+const PATH: &[u8] = b"/users/7/orders/9?full=1";
+
 fn request() -> Script {
     let facts = [
         (Fact::ListenerDirection, int(2)),
         (Fact::Host, b"web.shop".to_vec()),
         (Fact::Method, b"GET".to_vec()),
-        (Fact::Path, b"/users/7/orders/9?full=1".to_vec()),
+        (Fact::Path, PATH.to_vec()),
         (Fact::ResponseCode, int(200)),
         (Fact::GrpcStatus, int(0)),
         (Fact::Duration, int(1_000_000)),
@@ -84,7 +90,7 @@ fn allocations(config: &str, is_entry: bool) -> u64 {
     let mut recorder = Recorder::new(plan, &mut host, &mut stats);
     let mut one = |stats: &mut Stats| {
         if is_entry {
-            recorder.on_entry(|| false, &mut host, stats);
+            recorder.on_entry(Share::All, &mut host, stats);
         } else {
             let mut stream = Stream::default();
             recorder.on_request(&mut stream, &mut host, stats);

@@ -3,7 +3,7 @@
 mod support;
 
 use opmeter_core::attribute::Fact;
-use opmeter_core::{Recorder, configure};
+use opmeter_core::{Recorder, Share, Stream, configure};
 use support::{Script, Stats, int};
 
 const OPERATIONS: &str = r#"{"attributes": [
@@ -18,7 +18,7 @@ fn recorder(config: &str, host: &mut Script, stats: &mut Stats) -> Recorder {
 }
 
 fn entry(recorder: &mut Recorder, host: &mut Script, stats: &mut Stats) {
-    recorder.on_entry(|| false, host, stats);
+    recorder.on_entry(Share::All, host, stats);
 }
 
 fn request() -> Script {
@@ -86,15 +86,41 @@ fn a_connection_is_told_from_a_request_and_recorded_whole() {
     }
 }
 
+const CALLS: &str = r#"{"definitions":[{"name":"calls","value":"1"}]}"#;
+
 #[test]
-fn a_connection_that_somebody_else_counts_is_left_to_them() {
-    let (mut host, mut stats) = (request(), Stats::default());
-    let mut recorder = recorder("{}", &mut host, &mut stats);
-    recorder.on_entry(|| panic!("asked about a request"), &mut host, &mut stats);
-    host.connection = true;
-    recorder.on_entry(|| true, &mut host, &mut stats);
-    assert_eq!(stats.total("istio_requests_total"), 1);
-    assert_eq!(stats.total("istio_tcp_connections_opened_total"), 0);
+fn a_connection_is_recorded_by_the_first_mount() {
+    // The same configuration again records nothing, another one what is its own.
+    const OTHER: &str = r#"{"definitions":[{"name":"others","value":"1"}]}"#;
+    for (second, others) in [(CALLS, 0), (OTHER, 1)] {
+        let (mut host, mut stats) = (request(), Stats::default());
+        host.connection = true;
+        host.marks = Some([].into());
+        host.publishing_fails = false;
+        let mut filter = recorder(CALLS, &mut host, &mut stats);
+        filter.on_log(&mut Stream::connection(), &mut host, &mut stats);
+        recorder(second, &mut host, &mut stats).on_entry(Share::All, &mut host, &mut stats);
+        assert_eq!(stats.total("istio_tcp_connections_opened_total"), 1);
+        assert_eq!(stats.total("opmeter_duplicate_streams_total"), 1);
+        assert_eq!((stats.total("istio_calls"), stats.total("istio_others")), (1, others));
+    }
+}
+
+#[test]
+fn a_request_is_recorded_as_far_as_it_is_left_to_a_mount() {
+    for (share, requests, calls) in
+        [(Share::All, 1, 1), (Share::Definitions, 0, 1), (Share::Nothing, 0, 0)]
+    {
+        let (mut host, mut stats) = (request(), Stats::default());
+        let mut recorder = recorder(CALLS, &mut host, &mut stats);
+        for _ in 0..3 {
+            recorder.on_entry(share, &mut host, &mut stats);
+        }
+        assert_eq!(stats.total("istio_requests_total"), 3 * requests, "{share:?}");
+        assert_eq!(stats.total("istio_calls"), 3 * calls, "{share:?}");
+        let duplicates = 3 * u64::from(share != Share::All);
+        assert_eq!(stats.total("opmeter_duplicate_streams_total"), duplicates, "{share:?}");
+    }
 }
 
 #[test]

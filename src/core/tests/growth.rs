@@ -18,7 +18,8 @@ fn recorder(config: &str, host: &mut Script, stats: &mut Stats) -> Recorder {
 
 fn outbound() -> Script {
     let facts = [(Fact::ListenerDirection, int(2)), (Fact::ClusterService, SERVICE.to_vec())];
-    Script { facts: facts.into(), ..Script::default() }
+    let request = [("content-type".to_owned(), b"application/grpc".to_vec())];
+    Script { facts: facts.into(), request: request.into(), ..Script::default() }
 }
 
 /// `{'host': 'web'}` as Envoy encodes it.

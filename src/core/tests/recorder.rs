@@ -4,7 +4,7 @@ mod support;
 
 use opmeter_core::attribute::Fact;
 use opmeter_core::record::{self, Verdict};
-use opmeter_core::{Recorder, Stream, configure};
+use opmeter_core::{Recorder, Share, Stream, configure};
 use support::{Script, Stats, int};
 
 fn at(method: &str, path: &str) -> Script {
@@ -243,10 +243,11 @@ fn an_expression_that_is_too_long_is_not_given_to_the_proxy() {
 #[test]
 fn problems_of_a_configuration_are_counted() {
     let mut stats = Stats::default();
-    record::count_configuration(Verdict::Rejected, 3, &mut stats);
-    record::count_configuration(Verdict::Accepted, 1, &mut stats);
-    record::count_configuration(Verdict::Accepted, 0, &mut stats);
-    assert_eq!(stats.total("opmeter_config_errors_total"), 4);
+    record::count_configuration(Verdict::Rejected, false, 3, &mut stats);
+    record::count_configuration(Verdict::Accepted, true, 1, &mut stats);
+    record::count_configuration(Verdict::Unreadable, true, 1, &mut stats);
+    assert_eq!(stats.total("opmeter_config_errors_total"), 5);
+    assert_eq!(stats.total("opmeter_config_unreadable_total"), 1);
     assert_eq!(stats.total("opmeter_config_rejected_total"), 1);
     assert_eq!(stats.total("opmeter_config_accepted_total"), 2);
 }

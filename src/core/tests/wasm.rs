@@ -8,7 +8,7 @@ use opmeter_core::attribute::decode::Pairs;
 use opmeter_core::peer::cache::PeerCache;
 use opmeter_core::peer::header::{LocalNode, encode};
 use opmeter_core::peer::{Field, LabelNames};
-use opmeter_core::{Recorder, Stream, configure};
+use opmeter_core::{Recorder, Share, Stream, configure};
 use support::{Script, Stats, encode_list, int};
 use wasm_bindgen_test::wasm_bindgen_test;
 

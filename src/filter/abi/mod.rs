@@ -75,6 +75,7 @@ unsafe extern "C" {
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> Status;
     fn proxy_increment_metric(id: u32, offset: i64) -> Status;
     fn proxy_record_metric(id: u32, value: u64) -> Status;
+    fn proxy_get_metric(id: u32, value: *mut u64) -> Status;
     fn proxy_get_shared_data(
         name: *const u8,
         name_size: usize,
@@ -161,6 +162,13 @@ pub fn increment_metric(id: u32, offset: i64) -> Result<(), Status> {
 pub fn record_metric(id: u32, value: u64) -> Result<(), Status> {
     // SAFETY: numbers only.
     check(unsafe { proxy_record_metric(id, value) })
+}
+
+/// The value of a counter or gauge, of all VMs together.
+pub fn metric(id: u32) -> Result<u64, Status> {
+    let mut value = 0;
+    // SAFETY: the host writes one u64.
+    check(unsafe { proxy_get_metric(id, &mut value) }).map(|()| value)
 }
 
 /// What the VMs of a proxy share under a name, and its version.

@@ -98,6 +98,10 @@ fn dispatch(vm: &mut Vm<'_>, name: &str, arguments: &[Val]) -> Answer {
         "proxy_increment_metric" => {
             Ok(metric_status(vm.data_mut().metrics.increment(n(0).cast_unsigned(), wide(1))))
         }
+        "proxy_get_metric" => {
+            let value = vm.data().metrics.value(n(0).cast_unsigned());
+            value.map_or(Ok(BAD_ARGUMENT), |value| write(vm, n(1), &value.to_le_bytes()))
+        }
         "proxy_record_metric" => {
             let amount = wide(1).cast_unsigned();
             Ok(metric_status(vm.data_mut().metrics.record(n(0).cast_unsigned(), amount)))

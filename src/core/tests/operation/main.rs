@@ -232,7 +232,7 @@ fn check(texts: &[String], requests: &[(String, String)], open: Option<usize>) {
     for (method, path) in requests {
         let (method, path) = (method.as_bytes(), path.as_bytes());
         let request = Request(&slots, method, path);
-        let found = matcher.find(method, path, |number| {
+        let found = matcher.find(method, path, path, |number| {
             let program = conditions[number as usize].program().unwrap();
             program.test(&request, &mut Vec::new()).map_err(drop)
         });
@@ -289,7 +289,9 @@ fn conditions_then_operations_then_openapi() {
         .iter()
         .for_each(|operation| builder.described(operation).unwrap());
     let matcher = builder.build();
-    let find = |path: &str| matcher.find(b"GET", path.as_bytes(), |_| Err("not open")).unwrap();
+    let find = |path: &str| {
+        matcher.find(b"GET", path.as_bytes(), path.as_bytes(), |_| Err("not open")).unwrap()
+    };
     assert_eq!(find("/a/1"), Some(Found::Condition(0)));
     assert_eq!(find("/a/2"), Some(Found::Operation(0)));
     assert_eq!(find("/b/2"), Some(Found::Described(1)));

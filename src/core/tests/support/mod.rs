@@ -34,6 +34,8 @@ pub struct Script {
     /// Whether attributes cannot be published.
     pub publishing_fails: bool,
     pub published: Vec<(String, String)>,
+    /// Marks on the stream in hand that mounts of the module leave for each other; `None` where each sees another stream.
+    pub marks: Option<BTreeMap<String, Vec<u8>>>,
     pub evaluations: usize,
     pub request: BTreeMap<String, Vec<u8>>,
     pub response: BTreeMap<String, Vec<u8>>,
@@ -180,7 +182,8 @@ impl Host for Script {
         // Headers are gone when the timer calls.
         let is_asked = |fact: &Fact| fact.path() == path && !(self.timer && *fact == Fact::Host);
         let fact = TABLE.iter().map(|(fact, _)| *fact).find(is_asked).map(|fact| self.fact(fact));
-        let other = self.attributes.get(&path.replace('\0', ".")).cloned();
+        let mark = self.marks.as_ref().and_then(|marks| marks.get(path));
+        let other = mark.or_else(|| self.attributes.get(&path.replace('\0', "."))).cloned();
         out.extend(fact.filter(|value| !value.is_empty()).or(other).ok_or(FAILURE)?);
         Ok(())
     }
@@ -196,6 +199,10 @@ impl Host for Script {
     fn publish(&mut self, name: &str, value: &[u8]) -> Result<(), Failed> {
         if self.publishing_fails {
             return Err(FAILURE);
+        }
+        if name.starts_with("opmeter_") {
+            self.marks.iter_mut().for_each(|marks| drop(marks.insert(name.into(), value.into())));
+            return Ok(());
         }
         self.published.push((name.to_owned(), String::from_utf8_lossy(value).into_owned()));
         Ok(())

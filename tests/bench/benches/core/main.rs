@@ -60,7 +60,7 @@ fn regexes(criterion: &mut Criterion<CpuTime>) {
         assert!(builder.condition(Some(&expr), &slots), "{text} is not matched natively");
     }
     let matcher = builder.build();
-    let find = |path: &[u8]| matcher.find(b"GET", path, |_| Err(()));
+    let find = |path: &[u8]| matcher.find(b"GET", path, path, |_| Err(()));
     let last = condition_path(CONDITIONS - 1);
     let number = CONDITIONS as u32 - 1;
     assert_eq!(find(&last), Ok(Some(Found::Condition(number))));

@@ -1,0 +1,43 @@
+//! What has to be read of a request when its headers arrive: filters and routes behind may change it.
+
+use super::Recorder;
+use super::health::{Call, Errors};
+use super::stream::Stream;
+use crate::attribute::Fact;
+use crate::metric::label::is_grpc;
+use crate::port::{Host, Message};
+
+/// Most buffers that are kept for the paths of requests to come.
+const MAX_SPARE: usize = 64;
+/// Longer ones are not kept.
+const MAX_SPARE_BYTES: usize = 4 * 1024;
+
+impl Recorder {
+    /// Keeps the content type and the path as received, where the plan needs them.
+    pub(super) fn keep_as_received(
+        &mut self,
+        stream: &mut Stream,
+        host: &mut impl Host,
+        errors: &mut Errors,
+    ) {
+        if self.plan.reads_content_type() {
+            let value =
+                errors.host_call(Call::Header, host.header(Message::Request, "content-type"));
+            stream.grpc = Some(value.flatten().is_some_and(|value| is_grpc(&value)));
+        }
+        if self.plan.received_path {
+            stream.path = self.spare_paths.pop().unwrap_or_default();
+            // A request without one has no operation.
+            let _ = host.attribute(Fact::Path.path(), &mut stream.path);
+        }
+    }
+
+    /// Takes the buffer of a path back.
+    pub(super) fn reuse_path(&mut self, stream: &mut Stream) {
+        let mut path = std::mem::take(&mut stream.path);
+        if (1..=MAX_SPARE_BYTES).contains(&path.capacity()) && self.spare_paths.len() < MAX_SPARE {
+            path.clear();
+            self.spare_paths.push(path);
+        }
+    }
+}
