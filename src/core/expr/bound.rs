@@ -1,5 +1,6 @@
 //! Expressions bound to the proxy they are evaluated in: the only place that decides where that happens.
 
+use super::amount;
 use super::peer::with_published_peers;
 use super::{
     Class, EvalError, Expr, Facts, PeersRead, Problem, Program, Slot, Slots, Value, Vocabulary,
@@ -87,6 +88,11 @@ impl<'n> Scope<'n> {
         let expr = compile_text(text, &vocabulary, &mut self.slots);
         let expr = expr.map_err(|problems| told(&problems, text))?;
         self.bind(expr, Form::Text, host)
+    }
+
+    /// Why an expression can never have an amount, see [`super::amount`].
+    pub fn no_amount(&self, text: &str) -> Findings {
+        told(&amount::problems(text, &Vocabulary { derived: self.derived }), text)
     }
 
     /// Compiles a condition, which is bound with [`Scope::bind_condition`].

@@ -3,6 +3,7 @@
 use super::scratch::Scratch;
 use super::stream::{Exchanged, Kind, Quantities, Stream};
 use crate::attribute::{Fact, Facts};
+use crate::expr;
 use crate::mesh::{Destination, PeerView, UNKNOWN, or};
 use crate::metric::standard::Measure;
 use crate::metric::text::canonical;
@@ -137,10 +138,7 @@ pub(super) fn amount(measure: Measure, facts: &Facts<'_>, scratch: &Scratch) -> 
         }
         Measure::Bytes(fact) => Some(facts.count(fact)),
         Measure::Growth(_) => None,
-        Measure::Expression(index) => {
-            let text = scratch.value(index).and_then(|v| std::str::from_utf8(v).ok());
-            Some(text.and_then(|text| text.parse().ok()).unwrap_or_default())
-        }
+        Measure::Expression(index) => Some(expr::amount(scratch.value(index).unwrap_or_default())),
     }
 }
 
