@@ -18,6 +18,7 @@ for version in $versions; do
     export OPMETER_ENVOY
     say "test: Envoy $version"
     cargo test -p opmeter-tests --test corpus -- envoy:: || failed="$failed $version:corpus"
+    cargo test -p opmeter-tests --test three_way vocabulary || failed="$failed $version:three_way"
     for suite in mesh signals bootstraps; do
         cargo test -p opmeter-tests --test "$suite" || failed="$failed $version:$suite"
     done

@@ -24,6 +24,7 @@ pub fn trials(shared: &Shared) -> Vec<Trial> {
             with_promtool(|tool| promtool(tool, &["test", "rules", TESTS]))
         }),
         Trial::test("rules::no_alert_is_without_a_test", every_alert_is_tested),
+        Trial::test("rules::promtool_evaluates_the_groups_in_order", groups_are_in_order),
     ];
     for group in groups() {
         for rule in group.rules() {
@@ -59,4 +60,18 @@ fn every_alert_is_tested() -> Result<(), Failed> {
     let missing: Vec<_> =
         alerts.iter().filter(|name| !text.contains(&format!("alertname: {name}\n"))).collect();
     if missing.is_empty() { Ok(()) } else { Err(format!("no test of {missing:?}").into()) }
+}
+
+/// promtool evaluates a group that `group_eval_order` does not name at a time of its own.
+fn groups_are_in_order() -> Result<(), Failed> {
+    #[derive(serde::Deserialize)]
+    struct Tests {
+        group_eval_order: Vec<String>,
+    }
+    let tests: Tests = serde_yaml_ng::from_str(&std::fs::read_to_string(TESTS)?)?;
+    let groups: Vec<_> = groups().iter().map(|group| group.name().to_owned()).collect();
+    if tests.group_eval_order == groups {
+        return Ok(());
+    }
+    Err(format!("{:?}, but the groups are {groups:?}", tests.group_eval_order).into())
 }

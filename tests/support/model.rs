@@ -72,9 +72,7 @@ pub fn at_log(case: &Case, request: &Request) -> Value {
     let Value::Map(fields) = &mut root else { return root };
     fields.insert("response".to_owned(), response_attributes(response));
     if let Some(request_fields) = fields.get_mut("request") {
-        let delay = i64::try_from(response.delay_ms + response.pause_ms).expect("a short delay")
-            * 1_000_000;
-        request_fields.set("duration", Value::Duration(DURATION + delay));
+        request_fields.set("duration", Value::Duration(DURATION + delay(response)));
         let size = size(request.body_bytes);
         request_fields.set("size", size);
         request_fields.set("total_size", size + header_size(&request.headers));
@@ -179,6 +177,11 @@ fn request_attributes(request: &Request) -> Value {
     attributes
 }
 
+/// Nanoseconds that the upstream takes.
+fn delay(response: &Response) -> i64 {
+    i64::try_from(response.delay_ms + response.pause_ms).expect("a short delay") * 1_000_000
+}
+
 fn response_attributes(response: &Response) -> Value {
     let mut attributes = Value::map()
         .with("flags", mask(&response.flags))
@@ -190,6 +193,9 @@ fn response_attributes(response: &Response) -> Value {
     if response.status != 0 {
         attributes.set("code", i64::from(response.status));
         attributes.set("grpc_status", grpc_status(response));
+        if response.fault == Fault::None {
+            attributes.set("backend_latency", Value::Duration(delay(response)));
+        }
     }
     attributes
 }

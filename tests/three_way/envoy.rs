@@ -3,12 +3,18 @@
 use super::Answer;
 use super::native::{HEADERS, PATH};
 use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
+
+const HTTP: &str = "type.googleapis.com/envoy.extensions.filters.http";
+
+/// Name and value.
+type Header<'h> = (&'h str, &'h [u8]);
 
 /// An Envoy that ends with the test.
 struct Running(Child);
@@ -22,10 +28,27 @@ impl Drop for Running {
 
 /// The answers to `texts`, in their order.
 pub fn answers(binary: &Path, texts: &[String]) -> Result<Vec<Answer>> {
+    let port = free_port()?;
+    ask(binary, (port, &[]), texts, |probe| bootstrap(port, probe))
+}
+
+/// A port that nobody listens on now.
+pub fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// The answers for one request, to a port and with further headers, of an Envoy with the bootstrap made around the probe's
+/// filter, in the order of `texts`.
+pub fn ask(
+    binary: &Path,
+    (port, headers): (u16, &[Header<'_>]),
+    texts: &[String],
+    bootstrap: impl FnOnce(Value) -> Value,
+) -> Result<Vec<Answer>> {
     let module = build_probe()?;
-    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let config = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("three_way-{port}.json"));
-    std::fs::write(&config, bootstrap(port, &module, &texts.join("\u{1e}")))?;
+    let text = bootstrap(probe(&module, &texts.join("\u{1e}"))).to_string();
+    std::fs::write(&config, text)?;
     let mut child = Command::new(binary)
         .args(["--use-dynamic-base-id", "--concurrency", "1", "-l", "warn", "-c"])
         .arg(&config)
@@ -36,7 +59,7 @@ pub fn answers(binary: &Path, texts: &[String]) -> Result<Vec<Answer>> {
     let log = child.stderr.take().context("no log")?;
     let _running = Running(child);
     let lines = follow(log);
-    request(port)?;
+    request(port, headers)?;
     collect(&lines, texts.len())
 }
 
@@ -60,23 +83,26 @@ fn build_probe() -> Result<PathBuf> {
     Ok(target.join("wasm32-unknown-unknown/release/probe.wasm"))
 }
 
-fn bootstrap(port: u16, module: &Path, expressions: &str) -> String {
-    let http = "type.googleapis.com/envoy.extensions.filters.http";
-    let wasm = serde_json::json!({"name": "probe", "typed_config": {"@type": format!("{http}.wasm.v3.Wasm"), "config": {
+/// The probe as HTTP filter.
+fn probe(module: &Path, expressions: &str) -> Value {
+    serde_json::json!({"name": "probe", "typed_config": {"@type": format!("{HTTP}.wasm.v3.Wasm"), "config": {
         "root_id": "probe",
         "vm_config": {"runtime": "envoy.wasm.runtime.v8", "code": {"local": {"filename": module}}},
-        "configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": expressions}}}});
-    let router = serde_json::json!({"name": "router", "typed_config": {"@type": format!("{http}.router.v3.Router")}});
+        "configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": expressions}}}})
+}
+
+fn bootstrap(port: u16, probe: Value) -> Value {
+    let router = serde_json::json!({"name": "router", "typed_config": {"@type": format!("{HTTP}.router.v3.Router")}});
     let manager = serde_json::json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "probe",
         "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [
             {"match": {"prefix": "/"}, "direct_response": {"status": 201}}]}]},
-        "http_filters": [wasm, router]});
+        "http_filters": [probe, router]});
     let listener = serde_json::json!({
         "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
         "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}]});
-    serde_json::json!({"node": {"id": "n1", "cluster": "c"}, "static_resources": {"listeners": [listener]}}).to_string()
+    serde_json::json!({"node": {"id": "n1", "cluster": "c"}, "static_resources": {"listeners": [listener]}})
 }
 
 /// Lines of Envoy's log as they come.
@@ -92,7 +118,7 @@ fn follow(log: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     receive
 }
 
-fn request(port: u16) -> Result<()> {
+fn request(port: u16, headers: &[Header<'_>]) -> Result<()> {
     let end = Instant::now() + Duration::from_secs(30);
     let mut stream = loop {
         match TcpStream::connect(("127.0.0.1", port)) {
@@ -102,7 +128,7 @@ fn request(port: u16) -> Result<()> {
         }
     };
     let mut text = format!("GET {PATH} HTTP/1.1\r\n").into_bytes();
-    for (name, value) in HEADERS {
+    for (name, value) in HEADERS.iter().chain(headers) {
         text.extend_from_slice(name.as_bytes());
         text.extend_from_slice(b": ");
         text.extend_from_slice(value);

@@ -8,6 +8,7 @@ mod corpus;
 mod envoy;
 mod native;
 mod reference;
+mod vocabulary;
 
 use std::collections::BTreeMap;
 

@@ -53,6 +53,11 @@ pub struct Alert {
 // === impl Group ===
 
 impl Group {
+    /// Its name in the rule file.
+    pub fn name(&self) -> &str {
+        self.name
+    }
+
     /// Its rules in order.
     pub fn rules(&self) -> &[Rule] {
         &self.rules

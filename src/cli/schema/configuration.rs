@@ -129,7 +129,7 @@ struct Operation {
 struct Definition {
     /// Name without the prefix: `get_calls` is shown as `istio_get_calls`.
     name: String,
-    /// CEL expression of the number to record.
+    /// CEL expression of the number to record; a duration is recorded in milliseconds, a timestamp cannot be.
     value: String,
     /// Kind of metric.
     r#type: Option<MetricType>,

@@ -1,8 +1,9 @@
 //! Expressions bound to the proxy they are evaluated in: the only place that decides where that happens.
 
+use super::amount;
 use super::peer::with_published_peers;
 use super::{
-    Class, EvalError, Expr, Facts, Op, PeersRead, Problem, Program, Slot, Slots, Value, Vocabulary,
+    Class, EvalError, Expr, Facts, PeersRead, Problem, Program, Slot, Slots, Value, Vocabulary,
     compile, compile_text,
 };
 use crate::attribute::decode;
@@ -28,9 +29,9 @@ enum How {
 /// Why an expression has no value for this stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoValue {
-    /// A value of our own that is not set: the ordinary case of a request without an operation.
+    /// The stream does not have what is read: a header, an operation, a response. That is an ordinary stream, not an error.
     NotSet,
-    /// An attribute is missing, or a type does not fit.
+    /// A type does not fit, a number is out of range, or the host cannot evaluate it, for whatever reason.
     Failed,
 }
 
@@ -87,6 +88,11 @@ impl<'n> Scope<'n> {
         let expr = compile_text(text, &vocabulary, &mut self.slots);
         let expr = expr.map_err(|problems| told(&problems, text))?;
         self.bind(expr, Form::Text, host)
+    }
+
+    /// Why an expression can never have an amount, see [`super::amount`].
+    pub fn no_amount(&self, text: &str) -> Findings {
+        told(&amount::problems(text, &Vocabulary { derived: self.derived }), text)
     }
 
     /// Compiles a condition, which is bound with [`Scope::bind_condition`].
@@ -210,7 +216,7 @@ impl Bound {
         match &self.how {
             How::Constant(value) => out.extend_from_slice(value),
             How::Native(program) => {
-                program.write(facts, out).map_err(|error| NoValue::of(error, program, facts))?;
+                program.write(facts, out).map_err(NoValue::of)?;
             }
             How::Host(id, _) => host.evaluate(*id, out).map_err(|_| NoValue::Failed)?,
         }
@@ -229,25 +235,25 @@ impl Bound {
     ) -> Result<bool, NoValue> {
         let start = scratch.len();
         let answer = match &self.how {
-            How::Constant(value) => decode::boolean(value),
-            How::Native(program) => program.test(facts, scratch).ok(),
+            How::Constant(value) => decode::boolean(value).ok_or(NoValue::Failed),
+            How::Native(program) => program.test(facts, scratch).map_err(NoValue::of),
             How::Host(id, _) => {
                 let evaluated = host.evaluate(*id, scratch);
-                evaluated.ok().and_then(|()| decode::boolean(scratch.get(start..)?))
+                let answer = evaluated.ok().and_then(|()| decode::boolean(scratch.get(start..)?));
+                answer.ok_or(NoValue::Failed)
             }
         };
         scratch.truncate(start);
-        answer.ok_or(NoValue::Failed)
+        answer
     }
 }
 
 // === impl NoValue ===
 
 impl NoValue {
-    /// Inside an expression a value that is not set is an error, as it is to the host.
-    fn of(error: EvalError, program: &Program, facts: &dyn Facts) -> Self {
-        match (error, &program.root) {
-            (EvalError::Absent(slot), Op::Read(_)) if facts.is_own(slot) => NoValue::NotSet,
+    fn of(error: EvalError) -> Self {
+        match error {
+            EvalError::Absent(_) => NoValue::NotSet,
             _ => NoValue::Failed,
         }
     }

@@ -3,7 +3,7 @@
 use super::ast::{Ast, Node};
 use super::check::{Checker, Lowered, Type};
 use super::literal::magnitude;
-use super::problem::{Nearest, Span};
+use super::problem::{Nearest, Problem, Span};
 use super::program::{Const, Conversion, Op, Regex, TextTest};
 use super::regex::{Refused, RegexSet};
 use crate::text::cut;
@@ -161,6 +161,10 @@ impl Checker<'_> {
         let (op, kind) = of?;
         if conversion == Conversion::Str && kind == Type::Str {
             return Some((op, kind));
+        }
+        if conversion == Conversion::Int && kind == Type::Duration {
+            let message = "int() takes no duration; without int() it is text such as 1.500s, and as an amount milliseconds";
+            self.failing.get_or_insert_with(|| Problem::warning(span, message));
         }
         let native = match conversion {
             Conversion::Size => matches!(kind, Type::Str | Type::Bytes),

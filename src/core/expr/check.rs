@@ -41,6 +41,8 @@ pub(super) struct Checker<'c> {
     pub slots: &'c mut Slots,
     pub warnings: Vec<Problem>,
     pub doubts: Vec<Problem>,
+    /// What fails whenever it is evaluated.
+    pub failing: Option<Problem>,
     /// The first reason why the host must evaluate the expression.
     pub host: Option<(Span, String)>,
     /// Variables of the comprehensions around.
@@ -62,6 +64,7 @@ impl<'c> Checker<'c> {
             slots,
             warnings: Vec::new(),
             doubts: Vec::new(),
+            failing: None,
             host: None,
             bound: Vec::new(),
             varies: false,

@@ -15,6 +15,7 @@
               are calculated with checked operations only"
 )]
 
+mod amount;
 mod ast;
 mod bound;
 mod call;
@@ -36,6 +37,7 @@ mod regex;
 mod value;
 mod vocabulary;
 
+pub use amount::amount;
 pub use bound::{Bound, Findings, NoValue, Scope};
 pub use check::Type;
 pub use peer::{PeersRead, Side};
@@ -78,6 +80,8 @@ pub struct Expr {
     reads: Vec<Slot>,
     warnings: Vec<Problem>,
     doubts: Vec<Problem>,
+    /// Why it fails for every stream.
+    failing: Option<Problem>,
 }
 
 /// Compiles `text`, adding what it reads to `slots`, or reports every syntax error at once.
@@ -136,7 +140,10 @@ fn compile_as(
     if wanted == Wanted::Text {
         lowered = checker.converted(ast.span, program::Conversion::Str, "string", lowered);
     }
-    let check::Checker { host, varies, derived, mut reads, mut warnings, mut doubts, .. } = checker;
+    let check::Checker {
+        host, varies, derived, mut reads, mut warnings, mut doubts, failing, ..
+    } = checker;
+    warnings.extend(failing.clone());
     warnings.truncate(limits::MAX_PROBLEMS);
     doubts.truncate(limits::MAX_PROBLEMS);
     if lowered.is_none() {
@@ -152,7 +159,7 @@ fn compile_as(
     };
     let kind = lowered.as_ref().map_or(Type::Dyn, |(_, kind)| *kind);
     let program = lowered.map(|(root, _)| Program { root });
-    Ok(Expr { text: text.into(), class, program, kind, reads, warnings, doubts })
+    Ok(Expr { text: text.into(), class, program, kind, reads, warnings, doubts, failing })
 }
 
 // === impl Expr ===

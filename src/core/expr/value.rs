@@ -35,11 +35,6 @@ pub struct Slots {
 pub trait Facts {
     /// The value in `slot`, or `None` if the request does not have it.
     fn get(&self, slot: Slot) -> Option<Value<'_>>;
-
-    /// Whether the value would be the caller's own; one that is not set is then no error.
-    fn is_own(&self, _slot: Slot) -> bool {
-        false
-    }
 }
 
 /// A value. Text is bytes as received; nothing is copied to compare it.

@@ -38,7 +38,8 @@ pub struct AttributeId(pub u16);
 
 use AttributeType::{Bool, Duration, Headers, Int, Message, Str, Timestamp, Uint};
 
-/// Every attribute of Envoy 1.40, sorted by name. Bare old names (`node`, `route_name`, ...) belong to Istio before 1.22
+/// Every attribute of the Envoys that the module supports, sorted by name; what an Envoy does not have yet is absent for all
+/// its streams, which is no error (`request.headers_bytes` and `response.headers_bytes` came with 1.37). Bare old names (`node`, `route_name`, ...) belong to Istio before 1.22
 /// and are left to the host.
 pub const ATTRIBUTES: &[Attribute] = &[
     attribute("connection.dns_san_local_certificate", Str),
@@ -63,6 +64,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
     attribute("plugin_vm_id", Message),
     attribute("request.duration", Duration),
     attribute("request.headers", Headers),
+    attribute("request.headers_bytes", Int),
     attribute("request.host", Str),
     attribute("request.id", Str),
     attribute("request.method", Str),
@@ -82,6 +84,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
     attribute("response.flags", Int),
     attribute("response.grpc_status", Int),
     attribute("response.headers", Headers),
+    attribute("response.headers_bytes", Int),
     attribute("response.size", Int),
     attribute("response.total_size", Int),
     attribute("response.trailers", Headers),
@@ -93,6 +96,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
     attribute("upstream.dns_san_peer_certificate", Str),
     attribute("upstream.local_address", Str),
     attribute("upstream.locality", Message),
+    attribute("upstream.num_endpoints", Uint),
     attribute("upstream.port", Int),
     attribute("upstream.request_attempt_count", Uint),
     attribute("upstream.sha256_peer_certificate_digest", Str),

@@ -2,6 +2,7 @@
 
 use crate::attribute::{Fact, Facts};
 use crate::mesh::{Destination, LATEST, LocalNode, PeerView, UNKNOWN, or};
+use crate::metric::text::canonical;
 use crate::peer::{Field, spiffe};
 
 /// A standard label.
@@ -51,12 +52,14 @@ pub enum Reporter {
 pub enum Value<'a> {
     /// No value: the label is not written.
     Absent,
-    /// Any bytes.
+    /// Any bytes that do not end in a dot, see [`canonical`].
     Text(&'a [u8]),
     /// A decimal number.
     Int(i64),
-    /// A bit mask of Envoy's response flags.
+    /// A bit mask of Envoy's response flags, in the order of a request's.
     Flags(u64),
+    /// The same in the order of a connection's.
+    ConnectionFlags(u64),
 }
 
 /// All that the standard labels of one stream are made of.
@@ -195,9 +198,19 @@ impl<'a> Labels<'a> {
             },
             Label::ResponseFlags => {
                 let flags = self.facts.int(Fact::ResponseFlags).unwrap_or_default();
-                Value::Flags(flags.cast_unsigned())
+                let flags = flags.cast_unsigned();
+                // One flag has no order, and what is the same is one label set.
+                let ordered = flags.count_ones() > 1;
+                if self.tcp && ordered {
+                    Value::ConnectionFlags(flags)
+                } else {
+                    Value::Flags(flags)
+                }
             }
-            _ => Value::Text(or(self.text(label), self.missing(label))),
+            _ => {
+                let text = or(canonical(self.text(label)), canonical(self.missing(label)));
+                Value::Text(or(text, label.fallback()))
+            }
         }
     }
 

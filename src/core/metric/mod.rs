@@ -8,5 +8,6 @@ pub mod label;
 pub mod name;
 pub mod series;
 pub mod standard;
+pub mod text;
 
 pub use label::{Label, Labels, Reporter, Value};

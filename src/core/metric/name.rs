@@ -6,7 +6,9 @@
 use super::cut::{Cut, MARK, SUFFIX_BYTES, hash};
 use super::flags;
 use super::label::Value;
+use super::text::canonical;
 use crate::config::StatNames;
+use crate::mesh::{UNKNOWN, or};
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::ops::Range;
@@ -65,7 +67,8 @@ impl Encoder {
             Value::Absent | Value::Text(_) => {}
             // Writing to a String cannot fail.
             Value::Int(number) => drop(write!(short, "{number}")),
-            Value::Flags(bits) => flags::write(bits, &mut short),
+            Value::Flags(bits) => flags::of_request(bits, &mut short),
+            Value::ConnectionFlags(bits) => flags::of_connection(bits, &mut short),
         }
         self.text(if let Value::Text(bytes) = value { bytes } else { short.as_bytes() }, out);
         out.push_str(&self.field);
@@ -139,7 +142,7 @@ fn overlapping<'a>(
 
 /// Stat name of `istio_build`, in the form Istio's bootstrap takes `component` and `tag` out of; the component as it stands.
 pub fn build_info(prefix: &str, component: &str, version: &[u8]) -> String {
-    let version = String::from_utf8_lossy(version);
+    let version = String::from_utf8_lossy(or(canonical(version), UNKNOWN));
     let version: String =
         version.chars().map(|c| if c == ';' || c.is_control() { REPLACEMENT } else { c }).collect();
     format!("component.{component}.tag.{version};.{prefix}_build")
@@ -249,7 +252,7 @@ mod tests {
         encoder.label("grpc_response_status", Value::Int(-1), &mut out);
         encoder.label("response_flags", Value::Flags(1 << 5 | 1 << 15), &mut out);
         encoder.label("other_flags", Value::Flags(0), &mut out);
-        assert_eq!(out, "grpc_response_status-_1,response_flags-UF_URX,other_flags-_,");
+        assert_eq!(out, "grpc_response_status-_1,response_flags-URX_UF,other_flags-_,");
     }
 
     #[test]

@@ -43,6 +43,7 @@ const INT: u8 = 1;
 const FLAGS: u8 = 2;
 const ABSENT: u8 = 3;
 const LONG: u8 = 4;
+const CONNECTION_FLAGS: u8 = 5;
 
 // === impl SeriesTable ===
 
@@ -142,6 +143,7 @@ impl SeriesTable {
             Value::Absent => Part::new(ABSENT, 0, b""),
             Value::Int(number) => Part::new(INT, number.cast_unsigned(), b""),
             Value::Flags(bits) => Part::new(FLAGS, bits, b""),
+            Value::ConnectionFlags(bits) => Part::new(CONNECTION_FLAGS, bits, b""),
             Value::Text(bytes) => match Cut::of(bytes, self.max_bytes) {
                 None => Part::new(TEXT, 0, bytes),
                 Some(Cut { head, hash }) => Part::new(LONG, hash, head),
@@ -197,7 +199,8 @@ mod tests {
         insert(&mut table, &[Value::Text(b"a"), Value::Text(b"bc")]);
         insert(&mut table, &[Value::Int(1), Value::Text(b"")]);
         insert(&mut table, &[Value::Flags(1), Value::Text(b"")]);
-        assert_eq!(table.len(), 4);
+        insert(&mut table, &[Value::ConnectionFlags(1), Value::Text(b"")]);
+        assert_eq!(table.len(), 5);
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl AttributePlan {
     /// Which value the attribute has, by index; `None` when nothing matches.
     ///
     /// # Errors
-    /// A condition before the answer cannot be evaluated.
+    /// A condition before the answer has no value, or the request has no method or path, as one that is malformed.
     pub fn find(
         &self,
         method: &[u8],
@@ -114,7 +114,7 @@ impl AttributePlan {
         scratch: &mut Vec<u8>,
     ) -> Result<Option<usize>, NoValue> {
         if !self.matcher.can_tell(method, path) {
-            return Err(NoValue::Failed);
+            return Err(NoValue::NotSet);
         }
         let found = self.matcher.find(method, path, template_path, |number| {
             let bound = self.open.iter().find(|(open, _)| *open == number);

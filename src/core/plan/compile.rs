@@ -260,6 +260,11 @@ fn layouts(
         let name = &definition.name;
         let path = format!("definitions[{i}].value");
         let what = format!("metric \"{name}\" is left out");
+        let problems = expressions.scope.no_amount(&definition.value);
+        if !problems.is_empty() {
+            left_out(&path, problems, &what, warnings);
+            continue;
+        }
         let value = expressions.compile(&path, &definition.value, &what, host, warnings);
         layouts.extend(value.map(|value| {
             let plan = MetricPlan {

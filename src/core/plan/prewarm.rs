@@ -3,6 +3,7 @@
 use super::{Group, Source};
 use crate::config::{Config, Prewarm};
 use crate::metric::standard::Occasion;
+use crate::metric::text::canonical;
 use crate::metric::{Label, Value};
 
 /// What is known before the streams come.
@@ -131,7 +132,8 @@ pub(super) fn attribute_values(config: &Config, names: &[String]) -> Vec<Vec<Vec
         let mut values: Vec<Vec<u8>> = Vec::new();
         for attribute in config.attributes.iter().filter(|attribute| attribute.name == *name) {
             let mut add = |value: &str| {
-                if !value.is_empty() && !values.iter().any(|known| known == value.as_bytes()) {
+                let value = canonical(value.as_bytes());
+                if !value.is_empty() && !values.iter().any(|known| known == value) {
                     values.push(value.into());
                 }
             };

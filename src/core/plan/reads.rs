@@ -151,9 +151,4 @@ impl expr::Facts for Values<'_> {
             Origin::Unknown => None,
         }
     }
-
-    fn is_own(&self, slot: Slot) -> bool {
-        let origin = self.reads.0.get(usize::from(slot.0));
-        matches!(origin, Some(Origin::Attribute(_) | Origin::Peer(..)))
-    }
 }

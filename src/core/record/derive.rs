@@ -80,7 +80,8 @@ impl Recorder {
                     let published = name.map(|name| host.publish(name, attribute.value(value)));
                     errors.host_call(Call::SetAttribute, published.unwrap_or(Ok(())));
                 }
-                Err(_) => errors.evaluation(),
+                Err(NoValue::NotSet) => {}
+                Err(NoValue::Failed) => errors.evaluation(),
             }
         }
     }
@@ -145,7 +146,7 @@ pub(super) fn evaluate(
     for index in &needs.conditions {
         let Some(bound) = plan.conditions.get(*index) else { continue };
         let holds = bound.holds(&values, host, buffer);
-        if holds.is_err() {
+        if holds == Err(NoValue::Failed) {
             errors.evaluation();
         }
         if let Some(place) = conditions.get_mut(*index) {

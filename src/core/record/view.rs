@@ -3,8 +3,10 @@
 use super::scratch::Scratch;
 use super::stream::{Exchanged, Kind, Quantities, Stream};
 use crate::attribute::{Fact, Facts};
-use crate::mesh::{Destination, PeerView, UNKNOWN};
+use crate::expr;
+use crate::mesh::{Destination, PeerView, UNKNOWN, or};
 use crate::metric::standard::Measure;
+use crate::metric::text::canonical;
 use crate::metric::{Labels, Reporter, Value};
 use crate::plan::{Gate, Group, MetricPlan, Plan, Source};
 
@@ -82,10 +84,10 @@ impl<'a> View<'a> {
                 self.value(if self.is_open(*gate) { &sources.0 } else { &sources.1 })
             }
             Source::Standard(label) => self.labels.value(*label),
-            Source::Expression(index) => match self.scratch.value(*index) {
-                None | Some(b"") => Value::Text(UNKNOWN),
-                Some(value) => Value::Text(value),
-            },
+            Source::Expression(index) => {
+                let value = self.scratch.value(*index).unwrap_or_default();
+                Value::Text(or(canonical(value), UNKNOWN))
+            }
         }
     }
 
@@ -137,10 +139,7 @@ pub(super) fn amount(measure: Measure, facts: &Facts<'_>, scratch: &Scratch) -> 
         }
         Measure::Bytes(fact) => Some(facts.count(fact)),
         Measure::Growth(_) => None,
-        Measure::Expression(index) => {
-            let text = scratch.value(index).and_then(|v| std::str::from_utf8(v).ok());
-            Some(text.and_then(|text| text.parse().ok()).unwrap_or_default())
-        }
+        Measure::Expression(index) => Some(expr::amount(scratch.value(index).unwrap_or_default())),
     }
 }
 

@@ -355,9 +355,9 @@ fn a_thousand_conditions_cost_the_calls_of_one() {
     assert_eq!(stats.total("opmeter_evaluation_errors_total"), 0);
 }
 
-/// A header that is missing fails what reads it, and nothing else; bytes of any kind pass.
+/// A header that is missing leaves what reads it unknown, and nothing else; bytes of any kind pass.
 #[test]
-fn what_a_stream_does_not_have_fails_alone() {
+fn what_a_stream_does_not_have_is_unknown_and_no_error() {
     let config = r#"{"metrics":[{"dimensions":{
         "a":"request.headers['x']","b":"request.headers['y']","c":"has(request.referer) ? 'has' : 'none'",
         "d":"request.headers['x'].startsWith('a') ? 'yes' : 'no'"}}]}"#;
@@ -367,7 +367,7 @@ fn what_a_stream_does_not_have_fails_alone() {
     log(&mut recorder, &mut host, &mut stats);
     let labels = stats.labels("istio_requests_total");
     assert!(labels.ends_with("b=.=unknown;.;c=.=none;.;d=.=yes;.;"), "{labels}");
-    assert_eq!(stats.total("opmeter_evaluation_errors_total"), 1);
+    assert_eq!(stats.total("opmeter_evaluation_errors_total"), 0);
 }
 
 #[test]
@@ -399,4 +399,45 @@ fn an_entry_whose_condition_fails_does_not_apply() {
     log(&mut recorder, &mut host, &mut stats);
     assert!(!stats.labels("istio_requests_total").contains("a=.=b"));
     assert_eq!(stats.total("opmeter_evaluation_errors_total"), 1);
+}
+
+/// A request that could not be read has neither method nor path nor headers.
+#[test]
+fn a_malformed_request_is_no_error() {
+    let config = r#"{
+        "attributes":[
+            {"output_attribute":"a","match":[{"value":"1","condition":"request.method == 'GET'"},{"value":"2"}]},
+            {"output_attribute":"b","operations":[{"path":"/items","value":"items"}]},
+            {"output_attribute":"c","phase":"ON_REQUEST","match":[{"value":"1","condition":"request.host == 'h'"}]}],
+        "metrics":[{"match":"request.headers['x'] == 'y'","dimensions":{
+            "x":"request.headers['x'] + '!'","y":"string(request.size + 1)","a":"a","b":"b + c"}}]}"#;
+    let (mut host, mut stats) = (Script::default(), Stats::default());
+    let mut recorder = recorder(config, &mut host, &mut stats);
+    log(&mut recorder, &mut host, &mut stats);
+    assert_eq!(host.published, []);
+    assert_eq!(stats.total("istio_requests_total"), 1);
+    assert_eq!(stats.total("opmeter_evaluation_errors_total"), 0);
+}
+
+/// What is there and does not fit is an error; so is what the proxy cannot evaluate, as nobody knows why.
+#[test]
+fn what_cannot_be_evaluated_is_counted() {
+    for dimension in [
+        "request.headers['x'] + 1",
+        "string(int(request.headers['x']))",
+        "string(1 / int(request.headers['zero']))",
+        "string(9223372036854775807 + int(request.headers['one']))",
+        "[request.headers['y']][0]",
+    ] {
+        let config = format!(r#"{{"metrics":[{{"dimensions":{{"x":"{dimension}"}}}}]}}"#);
+        let (mut host, mut stats) = (ok_request(), Stats::default());
+        for (name, value) in [("x", "text"), ("zero", "0"), ("one", "1")] {
+            host.attributes.insert(format!("request.headers['{name}']"), value.into());
+        }
+        let mut recorder = recorder(&config, &mut host, &mut stats);
+        log(&mut recorder, &mut host, &mut stats);
+        let labels = stats.labels("istio_requests_total");
+        assert!(labels.ends_with("x=.=unknown;.;"), "{labels}");
+        assert_eq!(stats.total("opmeter_evaluation_errors_total"), 1, "{dimension}");
+    }
 }

@@ -60,7 +60,7 @@ pub struct Response {
     pub pause_ms: u64,
     /// What goes wrong.
     pub fault: Fault,
-    /// Envoy's response flags, in the order of their bits.
+    /// Envoy's response flags, in any order.
     pub flags: Vec<String>,
 }
 
