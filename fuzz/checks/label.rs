@@ -70,7 +70,7 @@ fn render(bootstraps: &[Bootstrap], input: &mut Unstructured<'_>) -> Result<()> 
         match value {
             Value::Absent => {}
             Value::Int(number) => bootstrap.check_text(number.to_string().as_bytes(), tags[label]),
-            Value::Flags(_) => {
+            Value::Flags(_) | Value::ConnectionFlags(_) => {
                 let known =
                     |c: char| c.is_ascii_uppercase() || c.is_ascii_hexdigit() || "-,_~".contains(c);
                 assert!(!tags[label].is_empty() && tags[label].chars().all(known));

@@ -224,7 +224,7 @@ fn entry(
     let before = METRICS.map(|metric| stats.of(metric).attempts());
     stats.failures = proxy.failures();
     proxy.traffic();
-    proxy.log(|proxy| recorder.on_entry(|| false, proxy, stats));
+    proxy.log(|proxy| recorder.on_entry(opmeter_core::Share::All, proxy, stats));
     let after = METRICS.map(|metric| stats.of(metric).attempts());
     let counted = match [0, 1, 2].map(|at| after[at] - before[at]) {
         [0, 0, 0] => Counted::Not,
