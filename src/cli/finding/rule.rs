@@ -29,6 +29,10 @@ pub enum Rule {
     Buckets,
     /// Istio's native stats and the module both emit the standard metrics
     NativeAlsoOn,
+    /// Two plugins of the module for the same requests
+    TwoPlugins,
+    /// A module that the proxy has to find in a file of its own
+    LocalFile,
     /// A place in the chain of filters that comes too late
     Order,
     /// A name that newer Istio reads as `unknown`
@@ -75,6 +79,12 @@ impl Rule {
             }
             Rule::NativeAlsoOn => {
                 "both emit istio_requests_total, so every request is counted twice"
+            }
+            Rule::TwoPlugins => {
+                "the first in the chain counts them; attributes and dimensions of the other are left out, custom metrics of each stay"
+            }
+            Rule::LocalFile => {
+                "where the file is not there, the filter answers 500 to every request, whatever the failStrategy"
             }
             Rule::Order => {
                 "logs are written in the order of the filters, so what this derives is not there yet"

@@ -5,9 +5,9 @@ use crate::finding::{Finding, Rule};
 use crate::text::Node;
 
 /// A filter of a chain, by what matters here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Filter {
-    Ours { standard: bool, late: bool },
+    Ours { standard: bool, late: bool, prefix: String },
     Native,
     Other,
 }
@@ -23,22 +23,47 @@ pub fn check(document: &Document, findings: &mut Vec<Finding>) {
 
 fn chain(document: &Document, filters: &[Node], findings: &mut Vec<Finding>) {
     let kinds: Vec<Filter> = filters.iter().map(|node| kind(document, node)).collect();
+    twice(document, filters, &kinds, findings);
     let Some(native) = kinds.iter().position(|kind| *kind == Filter::Native) else { return };
     for (i, kind) in kinds.iter().enumerate() {
-        let Filter::Ours { standard, late } = *kind else { continue };
+        let Filter::Ours { standard, late, .. } = kind else { continue };
         let span = filters[i].get("name").map_or(&filters[i].span, |name| &name.span);
-        if standard {
+        if *standard {
             let message = "Istio's native stats and this plugin both emit the standard metrics";
             findings.push(
                 Finding::warning(Rule::NativeAlsoOn, &document.source, span, message)
                     .fix("remove one of the two filters, or set \"standard_metrics\": false"),
             );
-        } else if late && i > native {
+        } else if *late && i > native {
             let message = "this filter derives attributes after Istio's stats have been written";
             findings.push(
                 Finding::warning(Rule::Order, &document.source, span, message)
                     .fix("put it before Istio's stats filter, or set \"phase\": \"ON_REQUEST\""),
             );
+        }
+    }
+}
+
+/// A second filter of ours in the chain.
+fn twice(document: &Document, filters: &[Node], kinds: &[Filter], findings: &mut Vec<Finding>) {
+    let name = |i: usize| filters[i].text_at(&["name"]).unwrap_or("the first");
+    let mut first: Vec<(usize, &str)> = Vec::new();
+    for (i, kind) in kinds.iter().enumerate() {
+        let Filter::Ours { standard: true, prefix, .. } = kind else { continue };
+        match first.iter().find(|(_, known)| known == prefix) {
+            None => first.push((i, prefix)),
+            Some((other, _)) => {
+                let span = filters[i].get("name").map_or(&filters[i].span, |name| &name.span);
+                let message = format!(
+                    "filter {} stands in one chain with {}, and both are this module",
+                    name(i),
+                    name(*other)
+                );
+                findings.push(
+                    Finding::warning(Rule::TwoPlugins, &document.source, span, message)
+                        .fix(super::two_plugins::FIX),
+                );
+            }
         }
     }
 }
@@ -63,6 +88,7 @@ fn kind(document: &Document, filter: &Node) -> Filter {
         Some(accepted) => Filter::Ours {
             standard: accepted.config.standard_metrics,
             late: derives_late(&accepted.config),
+            prefix: accepted.config.stat_names.prefix,
         },
         None => Filter::Other,
     }

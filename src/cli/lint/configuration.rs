@@ -21,8 +21,29 @@ pub struct Accepted {
     pub plan: Plan,
 }
 
+/// What the module does with a configuration as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It starts; parts may be left out.
+    Taken,
+    /// It refuses, with these problems.
+    Refused(Vec<String>),
+}
+
+/// Asks the module's core.
+pub fn verdict(text: &str) -> Verdict {
+    match configure(text.as_bytes(), &mut Offline::default()) {
+        Ok(_) => Verdict::Taken,
+        Err(problems) => Verdict::Refused(problems.iter().map(ToString::to_string).collect()),
+    }
+}
+
 /// Checks one use of the module.
 pub fn check(plugin: &Plugin, scene: &Scene, findings: &mut Vec<Finding>) {
+    if let Some(place) = &plugin.as_struct {
+        findings.push(of_struct(plugin, place));
+        return;
+    }
     let accepted = match configure(plugin.text.as_bytes(), &mut Offline::default()) {
         Ok(configured) => {
             let problems = configured.problems.iter();
@@ -48,9 +69,20 @@ pub fn check(plugin: &Plugin, scene: &Scene, findings: &mut Vec<Finding>) {
 
 /// The configuration, if the module takes it.
 pub fn accepted(plugin: &Plugin) -> Option<Accepted> {
+    if plugin.as_struct.is_some() {
+        return None;
+    }
     let (config, _) = config::parse(plugin.text.as_bytes()).ok()?;
     let plan = configure(plugin.text.as_bytes(), &mut Offline::default()).ok()?.plan;
     Some(Accepted { config, plan })
+}
+
+fn of_struct(plugin: &Plugin, place: &Range<usize>) -> Finding {
+    let message =
+        "the configuration is a google.protobuf.Struct, expected a google.protobuf.StringValue";
+    Finding::error(Rule::Unreadable, &plugin.source, place, message)
+        .why("Envoy hands over the bytes of the message, which are not JSON: the module reads nothing of them")
+        .fix("write type.googleapis.com/google.protobuf.StringValue, with the configuration as JSON text in `value`")
 }
 
 fn finding(plugin: &Plugin, problem: &Diagnostic) -> Finding {
