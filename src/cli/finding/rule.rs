@@ -5,11 +5,11 @@ use clap::ValueEnum;
 /// A kind of problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum)]
 pub enum Rule {
-    /// Neither YAML nor JSON
+    /// Neither YAML nor JSON, or a configuration of which the module can read nothing
     Unreadable,
     /// Nothing that is known here
     UnknownDocument,
-    /// The module refuses the configuration
+    /// `strict: true` refuses the configuration
     Refused,
     /// The module leaves a part out
     LeftOut,
@@ -59,7 +59,8 @@ impl Rule {
             Rule::Unreadable => "a file that cannot be read configures nothing",
             Rule::UnknownDocument => "nothing in it was checked",
             Rule::Refused => {
-                "the module refuses the whole configuration: Envoy does not start, or keeps what it has"
+                "`strict` refuses the whole configuration: a static listener does not start, a WasmPlugin's filter answers \
+                 500 until it has another one, and an update leaves the old one in force"
             }
             Rule::LeftOut => "the module goes on without this part, as Istio does",
             Rule::Unreachable => "the first rule that matches wins",

@@ -15,7 +15,7 @@ mod telemetry;
 mod two_plugins;
 mod wasm_plugin;
 
-pub use configuration::{Verdict, accepted, advice, verdict};
+pub use configuration::{Verdict, accepted, advice, left_out, not_in_force, verdict};
 pub use local_file::FIX as LOCAL_FILE_FIX;
 pub use tags::expression as tag_expression;
 

@@ -229,16 +229,45 @@ fn two_plugins_in_one_chain_are_told() {
 #[test]
 fn parts_that_were_left_out_are_listed() {
     let Some(folder) = Folder::new() else { return };
-    let wrong = r#"{"metrics": [{"dimensions": {"request_operation": "request.metod"}}]}"#;
+    let wrong =
+        r#"{"metrics": [{"dimensions": {"request_operation": "request.metod"}}], "attributs": []}"#;
     let sidecar = folder.sidecar(Some(&filter(&folder.module(), wrong)));
     sidecar.call("/items/7", 1);
     finds(
         &sidecar.running.admin,
         &[
+            "problem  attributs: unknown field (did you mean \"attributes\"?)",
             "problem  metrics[0].dimensions.request_operation: ",
             "(did you mean \"request.method\"?)",
             "opmeter_config_errors_total is ",
             "they are told above; all else is in force",
+            "fine     1 series of istio_requests_total",
         ],
     );
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_is_told() {
+    let Some(folder) = Folder::new() else { return };
+    let sidecar = folder.sidecar(Some(&filter(&folder.module(), ALIKE)));
+    is_content(&sidecar, "as shop.base\n");
+    folder.send(&filter(&folder.module(), "metrics: []"));
+    until(|| {
+        get(&sidecar.scrape, "/stats/prometheus").is_some_and(|page| page.contains("unreadable"))
+    });
+    sidecar.call("/items/7", 1);
+    finds(
+        &sidecar.running.admin,
+        &[
+            "problem  configuration: not JSON: ",
+            "a plugin configuration is JSON; `opmeter render` writes it from YAML",
+            "fine     1 series of istio_requests_total",
+        ],
+    );
+    folder.send(&filter(&folder.module(), ALIKE));
+    let accepted = format!("extension_config_discovery.http_filter.{FILTER}.update_success: 3");
+    until(|| get(&sidecar.running.admin, "/stats").is_some_and(|stats| stats.contains(&accepted)));
+    let (code, said) = doctor(&sidecar.running.admin);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("note     opmeter_config_unreadable_total is "), "{said}");
 }
