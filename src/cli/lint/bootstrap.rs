@@ -17,13 +17,15 @@ pub fn check(document: &Document, findings: &mut Vec<Finding>) {
     document.node.walk(&mut |node| {
         if let Some(filters) = node.either(["http_filters", "httpFilters"]) {
             chain(document, filters.items(), findings);
+            let loggers = node.either(["access_log", "accessLog"]);
+            let loggers = loggers.map(Node::items).unwrap_or_default();
+            twice(document, filters.items().iter().chain(loggers), findings);
         }
     });
 }
 
 fn chain(document: &Document, filters: &[Node], findings: &mut Vec<Finding>) {
     let kinds: Vec<Filter> = filters.iter().map(|node| kind(document, node)).collect();
-    twice(document, filters, &kinds, findings);
     let Some(native) = kinds.iter().position(|kind| *kind == Filter::Native) else { return };
     for (i, kind) in kinds.iter().enumerate() {
         let Filter::Ours { standard, late, .. } = kind else { continue };
@@ -44,21 +46,22 @@ fn chain(document: &Document, filters: &[Node], findings: &mut Vec<Finding>) {
     }
 }
 
-/// A second filter of ours in the chain.
-fn twice(document: &Document, filters: &[Node], kinds: &[Filter], findings: &mut Vec<Finding>) {
-    let name = |i: usize| filters[i].text_at(&["name"]).unwrap_or("the first");
-    let mut first: Vec<(usize, &str)> = Vec::new();
-    for (i, kind) in kinds.iter().enumerate() {
-        let Filter::Ours { standard: true, prefix, .. } = kind else { continue };
-        match first.iter().find(|(_, known)| known == prefix) {
-            None => first.push((i, prefix)),
-            Some((other, _)) => {
-                let span = filters[i].get("name").map_or(&filters[i].span, |name| &name.span);
-                let message = format!(
-                    "filter {} stands in one chain with {}, and both are this module",
-                    name(i),
-                    name(*other)
-                );
+/// A second filter or logger of ours for the same requests.
+fn twice<'n>(
+    document: &Document,
+    mounts: impl Iterator<Item = &'n Node>,
+    findings: &mut Vec<Finding>,
+) {
+    let mut first: Vec<(String, &str)> = Vec::new();
+    for node in mounts {
+        let Filter::Ours { standard: true, prefix, .. } = kind(document, node) else { continue };
+        let name = node.text_at(&["name"]).unwrap_or("without a name");
+        match first.iter().find(|(known, _)| *known == prefix) {
+            None => first.push((prefix, name)),
+            Some((_, other)) => {
+                let span = node.get("name").map_or(&node.span, |name| &name.span);
+                let message =
+                    format!("{name} gets the same requests as {other}, and both are this module");
                 findings.push(
                     Finding::warning(Rule::TwoPlugins, &document.source, span, message)
                         .fix(super::two_plugins::FIX),

@@ -220,7 +220,7 @@ fn two_plugins_in_one_chain_are_told() {
     finds(
         &sidecar.running.admin,
         &[
-            "problem  filter shop.team stands in one chain with shop.base, and both are this module\n",
+            "problem  shop.team gets the same requests as shop.base, and both are this module\n",
             "put both configurations into one resource; or set \"standard_metrics\": false",
         ],
     );
