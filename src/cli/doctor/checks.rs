@@ -147,13 +147,21 @@ fn traffic(snapshot: &Snapshot, mounts: usize) -> Diagnosis {
             count(all as u64)
         ));
     }
-    let requests: u64 = snapshot
+    let requests: Vec<u64> = snapshot
         .stats
         .iter()
         .filter(|(name, _)| name.starts_with("http.") && name.ends_with(".downstream_rq_completed"))
         .filter(|(name, _)| !["http.admin.", "http.stats."].iter().any(|own| name.starts_with(own)))
-        .filter_map(|(_, value)| value.parse::<u64>().ok())
-        .sum();
+        .filter_map(|(_, value)| value.parse().ok())
+        .collect();
+    if requests.is_empty() {
+        // Istio's proxies leave Envoy's own statistics of requests out.
+        return Diagnosis::note(
+            "no metrics of requests yet",
+            "they appear with the first request through the module",
+        );
+    }
+    let requests = requests.iter().sum();
     match (requests, mounts) {
         (0, _) => Diagnosis::note("no request has passed yet", "metrics appear with the first one"),
         (_, 0) => Diagnosis::note(

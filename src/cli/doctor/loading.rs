@@ -60,10 +60,20 @@ fn discovered(snapshot: &Snapshot, dump: &Dump, mount: &Mount<'_>) -> Option<Dia
     if let Some(kind) = mount.instead {
         return Some(replaced(snapshot, name, kind, extension));
     }
-    let effect = match fate(snapshot, dump, mount) {
-        Fate::Applied => return None,
-        Fate::Refused => "the last one is refused, and the one before goes on",
-        Fate::Missing => "it has none, and Envoy answers 500 to every request that comes to it",
+    let is_told = statistic(snapshot, name, "update_success").is_some();
+    let effect = match (fate(snapshot, dump, mount), is_told) {
+        (Fate::Applied, true) => return None,
+        (Fate::Applied, false) => return untold(dump, mount),
+        (Fate::Refused, true) => "the last one is refused, and the one before goes on",
+        (Fate::Refused, false) => {
+            "the one before goes on, and where there was none Envoy answers 500 to every request that comes to it"
+        }
+        (Fate::Missing, true) => {
+            "it has none, and Envoy answers 500 to every request that comes to it"
+        }
+        (Fate::Missing, false) => {
+            "no module runs, and where the filter never had a configuration Envoy answers 500 to every request"
+        }
     };
     let Some(extension) = extension else {
         return Some(Diagnosis::problem(
@@ -89,20 +99,39 @@ fn discovered(snapshot: &Snapshot, dump: &Dump, mount: &Mount<'_>) -> Option<Dia
     Some(Diagnosis::problem(seen, remedy(&cause)))
 }
 
+/// A statistic of Envoy's about a discovered filter; Istio's proxies leave these out.
+fn statistic(snapshot: &Snapshot, filter: &str, name: &str) -> Option<u64> {
+    let kinds = ["http_filter", "network_filter"].into_iter();
+    let mut names = kinds.map(|kind| format!("extension_config_discovery.{kind}.{filter}.{name}"));
+    names.find_map(|name| snapshot.stat(&name))
+}
+
+/// Where Istio's agent keeps what it has fetched: such a file is there.
+const FETCHED: &str = "/var/lib/istio/data/";
+
+/// A file beside other modules that run: nothing tells whether this one does.
+fn untold(dump: &Dump, mount: &Mount<'_>) -> Option<Diagnosis> {
+    let file = mount.file().filter(|file| !file.starts_with(FETCHED))?;
+    let others = dump.listeners.iter().flat_map(mounts);
+    let is_alone = others.into_iter().all(|other| other.name == mount.name);
+    (!is_alone).then(|| {
+        Diagnosis::note(
+            format!("whether filter {} has found its file {file} cannot be seen here", mount.name),
+            "if requests are answered 500, it has not: mount the volume that has it; annotation \
+             sidecar.istio.io/statsInclusionPrefixes: extension_config_discovery makes it seen",
+        )
+    })
+}
+
 /// What the proxy has made of the configuration of a mount.
 ///
-/// The dump has the configuration that came last, whether Envoy has taken it or not; when it took one is a statistic. Istio's
-/// proxies leave these statistics out: there it shows in whether any module runs.
+/// The dump has the configuration that came last, whether Envoy has taken it or not; when it took one is a statistic. Where
+/// that is left out, it shows in whether any module runs, and in whether the module would refuse the configuration.
 pub fn fate(snapshot: &Snapshot, dump: &Dump, mount: &Mount<'_>) -> Fate {
     if !mount.discovered {
         return Fate::Applied;
     }
-    let of = |stat: &str| {
-        let kinds = ["http_filter", "network_filter"].into_iter();
-        let mut names =
-            kinds.map(|kind| format!("extension_config_discovery.{kind}.{}.{stat}", mount.name));
-        names.find_map(|name| snapshot.stat(&name))
-    };
+    let of = |name| statistic(snapshot, mount.name, name);
     let Some(extension) = dump.extensions.get(mount.name) else { return Fate::Missing };
     match (of("update_success"), of("update_time")) {
         (Some(0), _) => Fate::Missing,
@@ -111,9 +140,14 @@ pub fn fate(snapshot: &Snapshot, dump: &Dump, mount: &Mount<'_>) -> Fate {
         }
         (Some(_), _) => Fate::Applied,
         (None, _) if snapshot.machines() == 0 => Fate::Missing,
-        (None, _) if extension.error.is_some() => Fate::Refused,
+        (None, _) if extension.error.is_some() || is_refused(mount) => Fate::Refused,
         (None, _) => Fate::Applied,
     }
+}
+
+fn is_refused(mount: &Mount<'_>) -> bool {
+    let text = mount.configuration().unwrap_or_default();
+    matches!(verdict(&text), Verdict::Refused(_))
 }
 
 fn cause(mount: &Mount<'_>, words: Option<&str>) -> Cause {

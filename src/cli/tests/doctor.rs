@@ -246,6 +246,34 @@ fn parts_that_were_left_out_are_listed() {
     );
 }
 
+/// Istio's proxies have few of Envoy's statistics, and none of discovered filters.
+#[test]
+fn where_istio_leaves_statistics_out_it_is_told_all_the_same() {
+    let Some(folder) = Folder::new() else { return };
+    let sidecar = folder.istio_sidecar(Some(&filter(&folder.module(), STRICT)));
+    assert_eq!(status(&sidecar), "500");
+    finds(
+        &sidecar.running.admin,
+        &[
+            "`strict` refuses it: metrcs: ",
+            "no module runs, and where the filter never had a configuration",
+        ],
+    );
+    drop(sidecar);
+    let sidecar = folder.istio_sidecar(Some(&filter(Path::new("/nowhere/x.wasm"), ALIKE)));
+    assert_eq!(status(&sidecar), "500");
+    finds(&sidecar.running.admin, &["/nowhere/x.wasm cannot be loaded): no module runs"]);
+    drop(sidecar);
+    let sidecar = folder.istio_sidecar(Some(&filter(&folder.module(), ALIKE)));
+    is_content(&sidecar, "as shop.base\n");
+    folder.send(&filter(&folder.module(), STRICT));
+    until(|| {
+        get(&sidecar.scrape, "/stats/prometheus").is_some_and(|page| page.contains("rejected"))
+    });
+    let said = finds(&sidecar.running.admin, &["the one before goes on", "as shop.base\n"]);
+    assert_eq!(said.matches("problem").count(), 1, "{said}");
+}
+
 #[test]
 fn a_configuration_that_cannot_be_read_is_told() {
     let Some(folder) = Folder::new() else { return };

@@ -51,6 +51,20 @@ impl Folder {
 
     /// A sidecar whose filter is discovered; it is sent `filter`, or nothing.
     pub fn sidecar(&self, filter: Option<&Value>) -> Sidecar {
+        self.with(filter, |_| {})
+    }
+
+    /// The same with the statistics that Istio's proxies have (Istio, `envoy_bootstrap.json`).
+    pub fn istio_sidecar(&self, filter: Option<&Value>) -> Sidecar {
+        let kept = ["reporter=", "listener_manager", "server", "wasm", "component", "istio"];
+        let patterns = kept.map(|prefix| json!({"prefix": prefix}));
+        self.with(filter, |bootstrap| {
+            bootstrap["stats_config"]["stats_matcher"] =
+                json!({"inclusion_list": {"patterns": patterns}});
+        })
+    }
+
+    fn with(&self, filter: Option<&Value>, change: impl Fn(&mut Value)) -> Sidecar {
         let path = match filter {
             Some(filter) => self.send(filter),
             None => self.write("ecds.json", &json!([])),
@@ -67,6 +81,7 @@ impl Folder {
                 },
             });
             manager(bootstrap)["http_filters"][0] = discovery;
+            change(bootstrap);
         })
     }
 }
