@@ -94,8 +94,16 @@ impl<'d> Mount<'d> {
         let configuration = self.plugin?.get("configuration")?;
         match configuration["@type"].as_str().and_then(|kind| kind.rsplit('.').next()) {
             Some("StringValue") => Some(configuration["value"].as_str()?.to_owned()),
+            // Bytes that are not JSON: the module reads nothing of them.
+            Some("Struct") => None,
             _ => Some(configuration.to_string()),
         }
+    }
+
+    /// The fields of the configuration, whether the module can read them or not.
+    fn fields(&self) -> String {
+        let of_struct = || self.plugin?.get("configuration")?.get("value").map(Value::to_string);
+        self.configuration().or_else(of_struct).unwrap_or_default()
     }
 
     /// The file with the code, for a module that is one.
@@ -117,7 +125,7 @@ impl<'d> Mount<'d> {
         if names.iter().any(|name| name.contains("opmeter")) {
             return Evidence::Name;
         }
-        let text = self.configuration().unwrap_or_default();
+        let text = self.fields();
         match parse(&text).ok().as_deref() {
             Some([node]) if has_own_fields(node) => Evidence::Configuration,
             Some([node]) if is_configuration(node) => Evidence::Alike,

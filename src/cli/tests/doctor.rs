@@ -292,9 +292,21 @@ fn a_configuration_that_cannot_be_read_is_told() {
             "fine     1 series of istio_requests_total",
         ],
     );
+    let mut of_struct = filter(&folder.module(), ALIKE);
+    of_struct["config"]["configuration"] = json!({
+        "@type": "type.googleapis.com/google.protobuf.Struct",
+        "value": {"metrics": []},
+    });
+    folder.send(&of_struct);
+    let accepted =
+        |n| format!("extension_config_discovery.http_filter.{FILTER}.update_success: {n}");
+    let taken = |n| {
+        until(|| get(&sidecar.running.admin, "/stats").is_some_and(|s| s.contains(&accepted(n))));
+    };
+    taken(3);
+    finds(&sidecar.running.admin, &["problem  the configuration is a google.protobuf.Struct"]);
     folder.send(&filter(&folder.module(), ALIKE));
-    let accepted = format!("extension_config_discovery.http_filter.{FILTER}.update_success: 3");
-    until(|| get(&sidecar.running.admin, "/stats").is_some_and(|stats| stats.contains(&accepted)));
+    taken(4);
     let (code, said) = doctor(&sidecar.running.admin);
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("note     opmeter_config_unreadable_total is "), "{said}");
