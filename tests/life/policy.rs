@@ -24,8 +24,8 @@ const BACKOFF: &str = "3s";
 /// By then a worker has its module again, if it gets it again (Envoy waits a little more), and an old listener is gone.
 const RELOADED: Duration = Duration::from_secs(6);
 
-/// What a configuration is refused for.
-const REFUSED: &str = r#"{"metric":[]}"#;
+/// A configuration that the module refuses, as it asks for.
+const STRICT: &str = r#"{"strict":true,"metric":[]}"#;
 
 fn sidecar(trapping: &Trapping, upstream: u16, policy: &str) -> Sidecar {
     let mut sidecar = Sidecar::ratings(upstream);
@@ -62,9 +62,16 @@ async fn row(what: &str, outcome: impl AsyncFn(&str) -> String) -> String {
 }
 
 /// A configuration that traps or is refused, when the proxy starts.
-async fn at_boot(envoy: &Path, trapping: &Trapping, config: &str, policy: &str) -> String {
+async fn at_boot(
+    envoy: &Path,
+    trapping: &Trapping,
+    config: &str,
+    updates: Updates,
+    policy: &str,
+) -> String {
     let app = App::start(&[]).await.unwrap();
     let mut sidecar = sidecar(trapping, app.port, policy);
+    sidecar.updates = updates;
     sidecar.config = config.to_owned();
     match sidecar.start(envoy).await {
         Ok(proxy) => format!("starts; requests: {}", send(&proxy, None).await),
@@ -126,8 +133,8 @@ async fn the_decision_tells_what_happens() {
     let traps = Trapping::new().unwrap();
     let good = r#"{"metadata_exchange":{}}"#;
     let trapping = trapping(good);
-    let boot = async |what: &str, config: &str| {
-        row(what, async |policy| at_boot(&envoy, &traps, config, policy).await).await
+    let boot = async |what: &str, config: &str, updates| {
+        row(what, async |policy| at_boot(&envoy, &traps, config, updates, policy).await).await
     };
     let update = async |what: &str, config: &str, updates| {
         row(what, async |policy| on_update(&envoy, &traps, config, updates, policy).await).await
@@ -136,22 +143,23 @@ async fn the_decision_tells_what_happens() {
         row(what, async |policy| on_request(&envoy, &traps, at, policy).await).await
     };
     let boots = tokio::join!(
-        boot("a configuration that traps, at boot", &trapping),
-        boot("a configuration that is refused, at boot", REFUSED),
+        boot("a configuration that traps, at boot", &trapping, Updates::None),
+        boot("a configuration that `strict` refuses, at boot", STRICT, Updates::None),
+        boot("a configuration that `strict` refuses, by ECDS at boot", STRICT, Updates::Filter),
     );
     let updates = tokio::join!(
         update("a configuration that traps, by LDS", &trapping, Updates::Listener),
         update("a configuration that traps, by ECDS", &trapping, Updates::Filter),
-        update("a configuration that is refused, by LDS", REFUSED, Updates::Listener),
-        update("a configuration that is refused, by ECDS", REFUSED, Updates::Filter),
+        update("a configuration that `strict` refuses, by LDS", STRICT, Updates::Listener),
+        update("a configuration that `strict` refuses, by ECDS", STRICT, Updates::Filter),
     );
     let requests = tokio::join!(
         request("a request that traps", At::Headers),
         request("a request that traps when it is logged", At::Log),
     );
-    let rows =
-        [boots.0, boots.1, updates.0, updates.1, updates.2, updates.3, requests.0, requests.1];
-    let table = rows.join("\n");
+    let boots = [boots.0, boots.1, boots.2];
+    let updates = [updates.0, updates.1, updates.2, updates.3];
+    let table = [boots.join("\n"), updates.join("\n"), requests.0, requests.1].join("\n");
     let decision = std::fs::read_to_string(module::workspace().join(DECISION)).unwrap_or_default();
     assert!(decision.contains(&table), "{DECISION} should say:\n{table}");
 }

@@ -14,7 +14,7 @@ use clap::Args;
 
 use crate::documents::{Document, Plugin, load, plugins};
 use crate::finding::Format;
-use crate::lint::accepted;
+use crate::lint::{Verdict, accepted, left_out, not_in_force, verdict};
 
 /// Arguments of `budget`.
 #[derive(Debug, Args)]
@@ -74,8 +74,11 @@ pub fn run(args: &BudgetArgs) -> Result<ExitCode> {
     for plugin in &found {
         let name = &plugin.source.name;
         let Some(accepted) = accepted(plugin) else {
-            bail!("the module refuses the configuration in {name}; `opmeter lint` tells why");
+            bail!("{name}: {}", not_in_force(&plugin.text));
         };
+        if let Verdict::LeftOut(parts) = verdict(&plugin.text) {
+            eprintln!("opmeter: {name}: {}", left_out(parts));
+        }
         let shape = Shape::new(&accepted.config, &accepted.plan, &args.scale.values);
         let bounds = args.scale.bounds.unwrap_or_else(|| bounds(&documents[plugin.document]));
         let scale = Scale::new(&args.scale, bounds);

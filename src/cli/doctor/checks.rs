@@ -1,30 +1,47 @@
 //! The checks, from the outside in.
 
+use std::collections::BTreeSet;
+
 use opmeter_core::metric::standard::HTTP_LABELS;
 
-use super::Diagnosis;
 use super::admin::Snapshot;
-use super::configuration::Configured;
+use super::dump::Dump;
+use super::loading::Fate;
+use super::mounts::{Mount, mounts, ours};
 use super::names::labels_in_names;
-use crate::finding::Finding;
+use super::{Diagnosis, counters, in_force, loading};
+use crate::finding::{Finding, Rule};
 use crate::table::count;
 
 /// All of them.
 pub fn all(snapshot: &Snapshot) -> Vec<Diagnosis> {
-    let configured = Configured::read(&snapshot.dump);
+    let dump = Dump::read(&snapshot.dump);
+    let runs = snapshot.metric("opmeter_build") > 0;
+    let mounts: Vec<Mount<'_>> = dump.listeners.iter().flat_map(mounts).collect();
+    let loading = loading::all(snapshot, &dump);
+    let in_force: Vec<Mount<'_>> = mounts
+        .into_iter()
+        .filter(|mount| loading::fate(snapshot, &dump, mount) != Fate::Missing)
+        .collect();
+    let ours = ours(&in_force, runs);
+    let findings = in_force::findings(snapshot, &dump, &ours);
     let mut all = vec![server(snapshot)];
-    all.extend(refusals(snapshot, &configured));
-    let mounts = configured.mounts();
-    all.push(mounted(mounts, &configured));
-    if mounts > 0 {
+    // A filter that has no module is told as that.
+    let broken = ours.is_empty() && !loading.is_empty();
+    let refused = !loading.is_empty();
+    all.extend(loading);
+    if !broken {
+        all.push(mounted(&ours, &dump));
+    }
+    if ours.iter().any(|mount| mount.plugin.is_some()) {
         all.push(machines(snapshot));
     }
-    all.extend(configured.findings().iter().map(finding));
-    all.extend(native(snapshot, &configured));
+    all.extend(findings.iter().map(finding));
+    all.extend(native(snapshot, &findings));
     all.extend(in_names(snapshot));
-    all.extend(matcher(&configured));
-    all.extend(own_counters(snapshot));
-    all.push(traffic(snapshot, mounts));
+    all.extend(matcher(&dump));
+    all.extend(counters::all(snapshot, &findings, refused));
+    all.push(traffic(snapshot, ours.len()));
     all
 }
 
@@ -41,40 +58,27 @@ fn server(snapshot: &Snapshot) -> Diagnosis {
     }
 }
 
-/// Updates that Envoy did not take: it goes on with what it had.
-fn refusals(snapshot: &Snapshot, configured: &Configured) -> Vec<Diagnosis> {
-    let remedy = "`opmeter lint` on the configuration tells what the module does not take";
-    let mut all: Vec<Diagnosis> = configured
-        .refused
-        .iter()
-        .map(|details| Diagnosis::problem(format!("an update was refused: {details}"), remedy))
-        .collect();
-    let rejected = snapshot.sum(".update_rejected") + snapshot.sum(".config_fail");
-    if all.is_empty() && rejected > 0 {
-        all.push(Diagnosis::problem(format!("{} updates were refused", count(rejected)), remedy));
-    }
-    let failed = snapshot.sum("wasm.remote_load_fetch_failures");
-    if failed > 0 {
-        let seen = format!("the module could not be fetched {} times", count(failed));
-        all.push(Diagnosis::problem(seen, "check its URL, checksum and the way there"));
-    }
-    all
-}
-
-fn mounted(mounts: usize, configured: &Configured) -> Diagnosis {
-    match (mounts, configured.listeners.len()) {
-        (0, listeners) => Diagnosis::problem(
-            format!("the module is not loaded: none of {listeners} listeners has it"),
+fn mounted(ours: &[&Mount<'_>], dump: &Dump) -> Diagnosis {
+    let listeners: BTreeSet<&str> = ours.iter().map(|mount| mount.listener).collect();
+    let all = dump.listeners.len();
+    let discovered = ours.iter().filter(|mount| mount.discovered).map(|mount| mount.name);
+    let names: Vec<&str> = discovered.collect::<BTreeSet<_>>().into_iter().collect();
+    let as_names =
+        if names.is_empty() { String::new() } else { format!(", as {}", names.join(", ")) };
+    match listeners.len() {
+        0 => Diagnosis::problem(
+            format!("the module is not loaded: none of {all} listeners has it"),
             "is there a WasmPlugin or EnvoyFilter for this workload, in its namespace, with its labels?",
         ),
-        (1, _) => Diagnosis::fine("the module is mounted once"),
-        (mounts, _) => Diagnosis::fine(format!("the module is mounted {mounts} times")),
+        some => {
+            Diagnosis::fine(format!("the module is mounted in {some} of {all} listeners{as_names}"))
+        }
     }
 }
 
 /// Virtual machines: one per worker, one for the main thread, one as their base.
 fn machines(snapshot: &Snapshot) -> Diagnosis {
-    match snapshot.stat("wasm.envoy.wasm.runtime.v8.active").unwrap_or_default() {
+    match snapshot.machines() {
         0 => Diagnosis::problem(
             "the module is not running",
             "it has crashed or was never started: see the proxy's log for lines with \"wasm\"",
@@ -89,14 +93,14 @@ fn finding(finding: &Finding) -> Diagnosis {
 }
 
 /// Istio's own stats write below `istiocustom`.
-fn native(snapshot: &Snapshot, configured: &Configured) -> Option<Diagnosis> {
+fn native(snapshot: &Snapshot, findings: &[Finding]) -> Option<Diagnosis> {
     let both = ["istiocustom.", "wasmcustom."].map(|prefix| {
         let ours = |(name, _): &&(String, String)| {
             name.starts_with(prefix) && name.contains("istio_requests_total")
         };
         snapshot.stats.iter().find(ours).is_some()
     });
-    let told = configured.findings().iter().any(|f| f.rule == crate::finding::Rule::NativeAlsoOn);
+    let told = findings.iter().any(|finding| finding.rule == Rule::NativeAlsoOn);
     (both == [true, true] && !told).then(|| {
         Diagnosis::problem(
             "Istio's native stats and the module both emit istio_requests_total",
@@ -118,8 +122,8 @@ fn in_names(snapshot: &Snapshot) -> Option<Diagnosis> {
 }
 
 /// A list of what to keep can keep the module's out.
-fn matcher(configured: &Configured) -> Option<Diagnosis> {
-    let matcher = configured.bootstrap["stats_config"].get("stats_matcher")?;
+fn matcher(dump: &Dump) -> Option<Diagnosis> {
+    let matcher = dump.bootstrap["stats_config"].get("stats_matcher")?;
     let text = matcher.to_string();
     let named = ["wasm", "istio", "reporter="].iter().any(|part| text.contains(part));
     let blocks = matcher["reject_all"] == true || matcher.get("inclusion_list").is_some() && !named;
@@ -129,41 +133,6 @@ fn matcher(configured: &Configured) -> Option<Diagnosis> {
             "add the prefix wasmcustom: annotation sidecar.istio.io/statsInclusionPrefixes, or stats_config.stats_matcher",
         )
     })
-}
-
-/// The module's counters about itself.
-fn own_counters(snapshot: &Snapshot) -> Vec<Diagnosis> {
-    let of = |name: &str| {
-        let lines = snapshot.prometheus.lines().filter(|line| {
-            line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
-        });
-        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum::<u64>()
-    };
-    let mut all = Vec::new();
-    for (name, meaning, remedy) in [
-        (
-            "opmeter_config_errors_total",
-            "problems in configurations",
-            "the proxy's log names each; so does `opmeter lint`",
-        ),
-        (
-            "opmeter_evaluation_errors_total",
-            "expressions that had no value: their labels are `unknown`",
-            "guard attributes that may be absent: has(a.b) ? a.b : ''",
-        ),
-        ("opmeter_host_errors_total", "calls that the proxy refused", "see the proxy's log"),
-        (
-            "opmeter_peer_decode_errors_total",
-            "peers whose metadata could not be read",
-            "who sends x-envoy-peer-metadata that is none?",
-        ),
-    ] {
-        let errors = of(name);
-        if errors > 0 {
-            all.push(Diagnosis::problem(format!("{name} is {}: {meaning}", count(errors)), remedy));
-        }
-    }
-    all
 }
 
 fn traffic(snapshot: &Snapshot, mounts: usize) -> Diagnosis {
@@ -178,13 +147,21 @@ fn traffic(snapshot: &Snapshot, mounts: usize) -> Diagnosis {
             count(all as u64)
         ));
     }
-    let requests: u64 = snapshot
+    let requests: Vec<u64> = snapshot
         .stats
         .iter()
         .filter(|(name, _)| name.starts_with("http.") && name.ends_with(".downstream_rq_completed"))
         .filter(|(name, _)| !["http.admin.", "http.stats."].iter().any(|own| name.starts_with(own)))
-        .filter_map(|(_, value)| value.parse::<u64>().ok())
-        .sum();
+        .filter_map(|(_, value)| value.parse().ok())
+        .collect();
+    if requests.is_empty() {
+        // Istio's proxies leave Envoy's own statistics of requests out.
+        return Diagnosis::note(
+            "no metrics of requests yet",
+            "they appear with the first request through the module",
+        );
+    }
+    let requests = requests.iter().sum();
     match (requests, mounts) {
         (0, _) => Diagnosis::note("no request has passed yet", "metrics appear with the first one"),
         (_, 0) => Diagnosis::note(

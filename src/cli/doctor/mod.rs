@@ -2,7 +2,11 @@
 
 mod admin;
 mod checks;
-mod configuration;
+mod counters;
+mod dump;
+mod in_force;
+mod loading;
+mod mounts;
 mod names;
 
 use std::process::ExitCode;
@@ -20,6 +24,9 @@ pub struct DoctorArgs {
     /// Envoy's admin: 127.0.0.1:15000, or a whole URL
     #[arg(value_name = "ADMIN", default_value = "127.0.0.1:15000")]
     pub admin: String,
+    /// Istio's agent, which tells what it could not fetch [default: port 15020 beside an admin of port 15000]
+    #[arg(long, value_name = "ADDRESS")]
+    pub agent: Option<String>,
     /// How to write the result
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -69,7 +76,7 @@ impl Diagnosis {
 
 /// Examines a proxy and prints what was found.
 pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
-    let snapshot = Snapshot::take(&args.admin)?;
+    let snapshot = Snapshot::take(&args.admin, args.agent.as_deref())?;
     let all = checks::all(&snapshot);
     let sick = all.iter().any(|diagnosis| diagnosis.verdict == Verdict::Problem);
     match args.format {

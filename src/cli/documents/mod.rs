@@ -3,7 +3,7 @@
 mod plugin;
 mod tags;
 
-pub use plugin::{Home, Plugin, plugin_inside, plugins};
+pub use plugin::{Home, Plugin, has_own_fields, plugin_inside, plugins};
 pub use tags::{Scheme, StatsTag, TagSource, tag_sources};
 
 use std::path::PathBuf;
@@ -126,9 +126,14 @@ fn kind(node: &Node) -> DocumentKind {
         (Some("install.istio.io"), Some("IstioOperator")) => DocumentKind::IstioOperator,
         (Some(_), Some(_)) => DocumentKind::Resource,
         _ if has_any(node, BOOTSTRAP) => DocumentKind::Bootstrap,
-        _ if has_any(node, CONFIGURATION) || is_empty(node) => DocumentKind::Configuration,
+        _ if is_configuration(node) || is_empty(node) => DocumentKind::Configuration,
         _ => DocumentKind::Unknown,
     }
+}
+
+/// Whether a value looks like a plugin configuration of this module, or of those whose configurations it reads.
+pub fn is_configuration(node: &Node) -> bool {
+    has_any(node, CONFIGURATION)
 }
 
 fn has_any(node: &Node, names: &[&str]) -> bool {

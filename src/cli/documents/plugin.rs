@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use super::{Document, DocumentKind};
-use crate::text::{Embedded, Kind, Node, Source, embedded};
+use crate::text::{Embedded, Node, Source, embedded};
 
 /// One use of the module.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct Plugin {
     pub node: Option<Node>,
     /// The text in the file when the configuration is a string there.
     pub embedded: Option<Embedded>,
+    /// The configuration where it is a `google.protobuf.Struct`, which Envoy hands over as bytes that are not JSON.
+    pub as_struct: Option<Range<usize>>,
     /// What it runs in.
     pub home: Home,
     /// Whether anybody can send requests to it: an inbound listener or a gateway.
@@ -90,6 +92,7 @@ impl Finder<'_> {
             text: String::new(),
             node: None,
             embedded: None,
+            as_struct: None,
             home,
             open,
             filter: true,
@@ -160,6 +163,8 @@ impl Finder<'_> {
         value.walk(&mut |node| {
             let Some(vm) = node.either(["vm_config", "vmConfig"]) else { return };
             let configuration = node.get("configuration");
+            let kind = configuration.and_then(|c| c.text_at(&["@type"])).unwrap_or_default();
+            let is_struct = kind.ends_with("google.protobuf.Struct");
             let string = configuration.and_then(|c| c.get("value"));
             let mut names = vec![
                 node.text_at(&["name"]),
@@ -169,8 +174,9 @@ impl Finder<'_> {
             let text = string.and_then(|node| embedded(node, &self.document.source.text));
             let read = text.as_ref().and_then(|text| text.parse().ok().flatten());
             // A message of another type is its JSON; the module gets that text.
-            let other = configuration.filter(|_| string.is_none());
-            if !is_ours(&names, read.as_ref().or(other)) {
+            let other = configuration.filter(|_| string.is_none() && !is_struct);
+            let fields = if is_struct { string } else { read.as_ref().or(other) };
+            if !is_ours(&names, fields) {
                 return;
             }
             let anchor = node.entry("name").map_or(&node.span, |name| &name.value.span);
@@ -186,6 +192,8 @@ impl Finder<'_> {
             };
             plugin.node = read.or_else(|| other.cloned());
             plugin.embedded = text;
+            let place = configuration.and_then(|c| c.entry("@type"));
+            plugin.as_struct = place.filter(|_| is_struct).map(|kind| kind.value.span.clone());
             all.push(plugin);
         });
     }
@@ -193,16 +201,25 @@ impl Finder<'_> {
 
 /// By a name that holds the module's, or by a configuration that only it can have.
 fn is_ours(names: &[Option<&str>], config: Option<&Node>) -> bool {
-    let ours =
-        ["operations", "openapi", "standard_metrics", "standardMetrics", "metadata_exchange"];
     let named = names.iter().flatten().any(|name| name.contains("opmeter"));
-    let mut used = false;
-    if let Some(config) = config {
-        config.walk(&mut |node| {
-            if let Kind::Map(entries) = &node.kind {
-                used |= entries.iter().any(|entry| ours.contains(&entry.key.as_str()));
-            }
-        });
-    }
-    named || used
+    named || config.is_some_and(has_own_fields)
+}
+
+/// Fields that no other plugin of Istio's knows.
+const OWN: [&str; 6] = [
+    "metadataExchange",
+    "metadata_exchange",
+    "openapi",
+    "operations",
+    "standardMetrics",
+    "standard_metrics",
+];
+
+/// Whether a configuration has a field that only this module knows.
+pub fn has_own_fields(config: &Node) -> bool {
+    let mut found = false;
+    config.walk(&mut |node| {
+        found |= node.entries().iter().any(|entry| OWN.contains(&entry.key.as_str()));
+    });
+    found
 }

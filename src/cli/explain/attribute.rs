@@ -85,7 +85,7 @@ fn explain(
     let looked_up = |tree: &Tree| tree.find(args.method.as_bytes(), args.path.as_bytes());
     let mut operations = Tree::default();
     for (number, operation) in (0..).zip(&attribute.operations) {
-        // Conflicts have refused the configuration already.
+        // Those with conflicts have been left out already.
         let _ = operations.insert(operation.method.as_deref(), &operation.template, number);
     }
     if let Some(j) = looked_up(&operations).map(|number| number as usize) {

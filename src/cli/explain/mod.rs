@@ -11,13 +11,14 @@ mod show;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use opmeter_core::port::Message;
-use opmeter_core::{Recorder, Stream, config, configure};
+use opmeter_core::{Configured, Recorder, Stream, config, configure};
 
 use crate::documents::{load, plugins};
 use crate::finding::Format;
+use crate::lint::{left_out, not_in_force};
 use host::{Model, Statistics};
 
 /// Arguments of `explain`.
@@ -84,9 +85,15 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     };
     let node = documents[plugin.document].node.get("node").map(crate::text::Node::to_json);
     let mut model = Model::new(model::attributes(args, node.unwrap_or_default()));
-    let refused = || anyhow!("the module refuses this configuration; `opmeter lint` tells why");
-    let (config, _) = config::parse(plugin.text.as_bytes()).map_err(|_| refused())?;
-    let plan = configure(plugin.text.as_bytes(), &mut model).map_err(|_| refused())?.plan;
+    let taken = configure(plugin.text.as_bytes(), &mut model);
+    let (Ok((config, _)), Ok(Configured { plan, problems })) =
+        (config::parse(plugin.text.as_bytes()), taken)
+    else {
+        bail!("{}", not_in_force(&plugin.text));
+    };
+    if !problems.is_empty() {
+        eprintln!("opmeter: {}", left_out(problems.len()));
+    }
     let attributes = attribute::explained(&config, &model, args);
     let mut statistics = Statistics::default();
     let mut recorder = Recorder::new(plan, &mut model, &mut statistics);

@@ -18,7 +18,7 @@ use crate::text::{Source, first_line};
 pub struct Finding {
     /// What kind of problem.
     pub rule: Rule,
-    /// Whether something is refused (error), or works otherwise than it looks (warning).
+    /// Whether it cannot have been meant (error), or works otherwise than it looks (warning).
     pub severity: Severity,
     /// The file.
     pub source: Rc<Source>,

@@ -5,11 +5,11 @@ use clap::ValueEnum;
 /// A kind of problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum)]
 pub enum Rule {
-    /// Neither YAML nor JSON
+    /// Neither YAML nor JSON, or a configuration of which the module can read nothing
     Unreadable,
     /// Nothing that is known here
     UnknownDocument,
-    /// The module refuses the configuration
+    /// `strict: true` refuses the configuration
     Refused,
     /// The module leaves a part out
     LeftOut,
@@ -29,6 +29,10 @@ pub enum Rule {
     Buckets,
     /// Istio's native stats and the module both emit the standard metrics
     NativeAlsoOn,
+    /// Two plugins of the module for the same requests
+    TwoPlugins,
+    /// A module that the proxy has to find in a file of its own
+    LocalFile,
     /// A place in the chain of filters that comes too late
     Order,
     /// A name that newer Istio reads as `unknown`
@@ -55,7 +59,8 @@ impl Rule {
             Rule::Unreadable => "a file that cannot be read configures nothing",
             Rule::UnknownDocument => "nothing in it was checked",
             Rule::Refused => {
-                "the module refuses the whole configuration: Envoy does not start, or keeps what it has"
+                "`strict` refuses the whole configuration: a static listener does not start, a WasmPlugin's filter answers \
+                 500 until it has another one, and an update leaves the old one in force"
             }
             Rule::LeftOut => "the module goes on without this part, as Istio does",
             Rule::Unreachable => "the first rule that matches wins",
@@ -75,6 +80,12 @@ impl Rule {
             }
             Rule::NativeAlsoOn => {
                 "both emit istio_requests_total, so every request is counted twice"
+            }
+            Rule::TwoPlugins => {
+                "the first in the chain counts them; attributes and dimensions of the other are left out, custom metrics of each stay"
+            }
+            Rule::LocalFile => {
+                "where the file is not there, the filter answers 500 to every request, whatever the failStrategy"
             }
             Rule::Order => {
                 "logs are written in the order of the filters, so what this derives is not there yet"

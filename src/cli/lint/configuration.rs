@@ -1,9 +1,9 @@
-//! A plugin configuration: what the module would refuse or leave out, then what it would take but should not get.
+//! A plugin configuration: what the module would leave out, then what it would take but should not get.
 
 use std::ops::Range;
 
 use opmeter_core::config::Config;
-use opmeter_core::{Diagnostic, Plan, Severity, config, configure};
+use opmeter_core::{Diagnostic, Plan, Severity, Unusable, config, configure};
 
 use super::{Scene, dimensions, rules};
 use crate::documents::Plugin;
@@ -21,21 +21,62 @@ pub struct Accepted {
     pub plan: Plan,
 }
 
+/// What the module does with a configuration as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All of it is in force.
+    Taken,
+    /// So many parts of it are left out.
+    LeftOut(usize),
+    /// `strict` refuses it, with these problems.
+    Refused(Vec<String>),
+    /// Nothing in it can be read.
+    Unreadable,
+}
+
+/// Asks the module's core.
+pub fn verdict(text: &str) -> Verdict {
+    match configure(text.as_bytes(), &mut Offline::default()) {
+        Ok(configured) if configured.problems.is_empty() => Verdict::Taken,
+        Ok(configured) => Verdict::LeftOut(configured.problems.len()),
+        Err(Unusable::Unreadable(_)) => Verdict::Unreadable,
+        Err(Unusable::Strict(problems)) => {
+            Verdict::Refused(problems.iter().map(ToString::to_string).collect())
+        }
+    }
+}
+
+/// Why nothing of a configuration is in force, in one sentence.
+pub fn not_in_force(text: &str) -> &'static str {
+    match verdict(text) {
+        Verdict::Refused(_) => "`strict` refuses this configuration; `opmeter lint` tells why",
+        _ => "the module cannot read this configuration; `opmeter lint` tells why",
+    }
+}
+
+/// That so many parts of a configuration are left out, in one sentence.
+pub fn left_out(parts: usize) -> String {
+    match parts {
+        1 => "one part of the configuration is left out; `opmeter lint` tells which".to_owned(),
+        parts => {
+            format!("{parts} parts of the configuration are left out; `opmeter lint` tells which")
+        }
+    }
+}
+
 /// Checks one use of the module.
 pub fn check(plugin: &Plugin, scene: &Scene, findings: &mut Vec<Finding>) {
-    let accepted = match configure(plugin.text.as_bytes(), &mut Offline::default()) {
-        Ok(configured) => {
-            let problems = configured.problems.iter();
-            findings.extend(problems.map(|problem| finding(plugin, problem)));
-            accepted(plugin)
-        }
-        Err(unusable) => {
-            let problems = unusable.into_problems();
-            findings.extend(problems.iter().map(|problem| finding(plugin, problem)));
-            None
-        }
+    if let Some(place) = &plugin.as_struct {
+        findings.push(of_struct(plugin, place));
+        return;
+    }
+    let (rule, problems) = match configure(plugin.text.as_bytes(), &mut Offline::default()) {
+        Ok(configured) => (Rule::LeftOut, configured.problems),
+        Err(Unusable::Unreadable(problem)) => (Rule::Unreadable, vec![problem]),
+        Err(Unusable::Strict(problems)) => (Rule::Refused, problems),
     };
-    if let Some(accepted) = accepted {
+    findings.extend(problems.iter().map(|problem| finding(plugin, rule, problem)));
+    if let Some(accepted) = accepted(plugin) {
         rules::check(plugin, &accepted, findings);
         dimensions::check(plugin, &accepted, scene, findings);
     }
@@ -48,28 +89,50 @@ pub fn check(plugin: &Plugin, scene: &Scene, findings: &mut Vec<Finding>) {
 
 /// The configuration, if the module takes it.
 pub fn accepted(plugin: &Plugin) -> Option<Accepted> {
+    if plugin.as_struct.is_some() {
+        return None;
+    }
     let (config, _) = config::parse(plugin.text.as_bytes()).ok()?;
     let plan = configure(plugin.text.as_bytes(), &mut Offline::default()).ok()?.plan;
     Some(Accepted { config, plan })
 }
 
-fn finding(plugin: &Plugin, problem: &Diagnostic) -> Finding {
-    let rule = match problem.severity {
-        Severity::Error => Rule::Refused,
-        Severity::Warning => Rule::LeftOut,
-    };
+fn of_struct(plugin: &Plugin, place: &Range<usize>) -> Finding {
+    let message =
+        "the configuration is a google.protobuf.Struct, expected a google.protobuf.StringValue";
+    Finding::error(Rule::Unreadable, &plugin.source, place, message)
+        .why("Envoy hands over the bytes of the message, which are not JSON: the module reads nothing of them")
+        .fix("write type.googleapis.com/google.protobuf.StringValue, with the configuration as JSON text in `value`")
+}
+
+fn finding(plugin: &Plugin, rule: Rule, problem: &Diagnostic) -> Finding {
     let span = span(plugin, problem);
     let finding = Finding::warning(rule, &plugin.source, &span, &problem.message);
-    let without = ["left out", "no effect"].iter().any(|end| problem.message.contains(end));
-    let finding = match expression_problem(plugin, problem) {
+    let finding = match expression_problem(plugin, problem).or_else(|| why(rule, problem)) {
         Some(why) => finding.why(why),
-        None if rule == Rule::LeftOut && !without => {
-            finding.why("the module takes it, but it hardly does what it says")
-        }
         None => finding,
     };
     let finding = Finding { severity: problem.severity, ..finding };
     finding.at(&problem.path).fix(advice(problem))
+}
+
+/// Why, where the rule's own reason says too little.
+fn why(rule: Rule, problem: &Diagnostic) -> Option<String> {
+    let says = |words: &str| problem.message.contains(words);
+    let why = match (rule, problem.severity) {
+        (Rule::Unreadable, _) => {
+            "the module goes on with the last configuration that it could read, and without one it counts nothing"
+        }
+        (Rule::LeftOut, Severity::Error) if says("the entry has no effect") => {
+            "without this field the entry would apply to more than was meant, so the module leaves out the entry"
+        }
+        (Rule::LeftOut, Severity::Error) => "the module leaves this part out; all else is in force",
+        (Rule::LeftOut, Severity::Warning) if !says("left out") && !says("no effect") => {
+            "the module takes it, but it hardly does what it says"
+        }
+        _ => return None,
+    };
+    Some(why.to_owned())
 }
 
 fn span(plugin: &Plugin, problem: &Diagnostic) -> Range<usize> {
@@ -135,6 +198,11 @@ pub fn advice(problem: &Diagnostic) -> String {
     let meant = message.split_once("(did you mean ").and_then(|(_, rest)| rest.split_once("?)"));
     if let Some((name, _)) = meant {
         return format!("write {name}");
+    }
+    let expected = message.split_once(", expected ").map(|(_, expected)| expected);
+    if let Some(expected) = expected.filter(|_| !message.contains("not JSON")) {
+        let expected = expected.split("; the entry").next().unwrap_or(expected);
+        return format!("give {expected}");
     }
     if message.contains("unknown field") || message.contains("has no effect") {
         return "take it out".to_owned();

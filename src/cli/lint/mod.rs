@@ -5,14 +5,18 @@ mod configuration;
 mod dimensions;
 mod envoy_filter;
 mod histograms;
+mod local_file;
 mod mesh;
 mod operator;
+mod reach;
 mod rules;
 mod tags;
 mod telemetry;
+mod two_plugins;
 mod wasm_plugin;
 
-pub use configuration::{accepted, advice};
+pub use configuration::{Verdict, accepted, advice, left_out, not_in_force, verdict};
+pub use local_file::FIX as LOCAL_FILE_FIX;
 pub use tags::expression as tag_expression;
 
 use std::path::PathBuf;
@@ -82,10 +86,12 @@ pub fn check(documents: Vec<Document>, version: IstioVersion) -> Vec<Finding> {
     }
     for plugin in &scene.plugins {
         configuration::check(plugin, &scene, &mut findings);
+        local_file::check(plugin, &scene, &mut findings);
     }
     telemetry::check(&scene, &mut findings);
     tags::check(&scene, &mut findings);
     mesh::check(&scene, &mut findings);
+    two_plugins::check(&scene, &mut findings);
     findings
 }
 

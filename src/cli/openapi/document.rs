@@ -40,8 +40,8 @@ pub fn read(
                 for problem in problems {
                     let span = span(&node, &problem.place);
                     findings.push(
-                        Finding::error(Rule::Refused, &source, &span, problem.to_string())
-                            .why("the module refuses a configuration with this document")
+                        Finding::error(Rule::LeftOut, &source, &span, problem.to_string())
+                            .why("the module leaves out a document with a part that it cannot use")
                             .fix("change the description, or leave this path out"),
                     );
                 }

@@ -56,7 +56,7 @@ fn cost(configuration: &Value, args: &OpenapiArgs) -> Result<Estimate> {
     let text = configuration.to_string();
     let refused = |problems: Vec<opmeter_core::Diagnostic>| {
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        anyhow::anyhow!("the module refuses this: {}", problems.join("; "))
+        anyhow::anyhow!("the module does not take this: {}", problems.join("; "))
     };
     let (config, _) = config::parse(text.as_bytes()).map_err(|problem| refused(vec![problem]))?;
     let plan = configure(text.as_bytes(), &mut Offline::default());

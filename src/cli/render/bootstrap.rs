@@ -76,7 +76,8 @@ fn node(loaded: &Loaded) -> Value {
 }
 
 fn stats_config(loaded: &Loaded, side: Side) -> Result<Value> {
-    let (config, _) = compiled(loaded, side).context("the module refuses the configuration")?;
+    let (config, _) =
+        compiled(loaded, side).context("the module does not take the configuration")?;
     let mut tags: Vec<Value> = labels(loaded)
         .iter()
         .map(|label| json!({"tag_name": label, "regex": tag_expression(label, &config)}))

@@ -101,9 +101,28 @@ pub fn run(args: &RenderArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let documents = documents(&loaded, args)?;
+    if let Some(file) = local_file(&loaded, args) {
+        eprintln!(
+            "opmeter: warning: proxies have to have the file {file} before this is applied, else they answer 500 or do not \
+             start; {}",
+            crate::lint::LOCAL_FILE_FIX
+        );
+    }
     ensure!(!documents.is_empty(), "nothing to make: these parts are not needed here");
     anstream::print!("{}", yaml(&documents)?);
     Ok(ExitCode::SUCCESS)
+}
+
+/// The file in the proxy that the resources name.
+fn local_file<'l>(loaded: &'l Loaded, args: &RenderArgs) -> Option<&'l str> {
+    let module = &loaded.project.module;
+    let plugin = args.only.is_empty() || args.only.contains(&Part::Plugin);
+    match args.kind {
+        _ if !plugin => None,
+        Kind::WasmPlugin => module.url.strip_prefix("file://"),
+        Kind::EnvoyFilter => Some(&module.file),
+        Kind::IstioOperator | Kind::Bootstrap => None,
+    }
 }
 
 fn documents(loaded: &Loaded, args: &RenderArgs) -> Result<Vec<Value>> {

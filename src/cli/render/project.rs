@@ -134,8 +134,8 @@ fn told(source: &Rc<Source>, node: &Node, problem: &Diagnostic) -> Finding {
         true => place.key_span(),
         false => place.value_span(),
     };
-    Finding::error(Rule::Refused, source, &span, &problem.message)
+    Finding::error(Rule::LeftOut, source, &span, &problem.message)
         .at(&problem.path)
-        .why("the module refuses it or leaves it out")
+        .why("the module leaves it out; better known before there is a proxy")
         .fix(advice(problem))
 }

@@ -31,7 +31,7 @@ pub struct Configuration {
     reporter: Option<Reporter>,
     /// `false`: attributes and definitions only, beside Istio's native stats.
     standard_metrics: Option<bool>,
-    /// `true`: refuse what would otherwise be left out with a warning.
+    /// `true`: refuse a configuration in which anything is wrong, instead of leaving that out. A proxy that starts with it then serves no requests.
     strict: Option<bool>,
     /// How often gRPC messages and TCP connections that last are reported; `0s`: at their end only.
     tcp_reporting_duration: Option<Duration>,

@@ -47,12 +47,18 @@ fn a_bootstrap_tells_its_own_bounds() {
 }
 
 #[test]
-fn a_refused_configuration_has_no_price() {
+fn what_is_not_in_force_has_no_price() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lint/configuration");
-    let output = opmeter(&folder, &["budget", "refused.yaml"]);
+    let output = opmeter(&folder, &["budget", "strict.yaml"]);
     assert_eq!(output.code, 2);
     assert_eq!(
         output.stderr,
-        "opmeter: the module refuses the configuration in refused.yaml; `opmeter lint` tells why\n"
+        "opmeter: strict.yaml: `strict` refuses this configuration; `opmeter lint` tells why\n"
+    );
+    let output = opmeter(&folder, &["budget", "wrong.yaml"]);
+    assert_eq!(output.code, 0);
+    assert_eq!(
+        output.stderr,
+        "opmeter: wrong.yaml: 4 parts of the configuration are left out; `opmeter lint` tells which\n"
     );
 }

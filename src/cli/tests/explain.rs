@@ -69,14 +69,21 @@ fn a_telemetry_resource_is_explained_for_each_side() {
 }
 
 #[test]
-fn a_refused_configuration_cannot_be_explained() {
+fn what_is_not_in_force_is_not_explained() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lint/configuration");
-    let output = opmeter(&folder, &["explain", "refused.yaml", "GET", "/"]);
+    let output = opmeter(&folder, &["explain", "strict.yaml", "GET", "/"]);
     assert_eq!(output.code, 2);
     assert_eq!(
         output.stderr,
-        "opmeter: the module refuses this configuration; `opmeter lint` tells why\n"
+        "opmeter: `strict` refuses this configuration; `opmeter lint` tells why\n"
     );
+    let output = opmeter(&folder, &["explain", "wrong.yaml", "GET", "/users/7"]);
+    assert_eq!(output.code, 0);
+    assert_eq!(
+        output.stderr,
+        "opmeter: 4 parts of the configuration are left out; `opmeter lint` tells which\n"
+    );
+    assert!(output.stdout.starts_with("op = one\n"), "{}", output.stdout);
 }
 
 /// The same bootstrap and the same request, explained and sent: the labels of the request counter are the same.

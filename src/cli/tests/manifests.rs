@@ -40,7 +40,7 @@ fn documents(file: &Path) -> Vec<Value> {
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let names = ["manifests.yaml", "tags.yaml"].map(|name| folder.join(name));
+    let names = ["manifests.yaml", "tags.yaml", "volume.yaml"].map(|name| folder.join(name));
     names.into_iter().filter(|file| file.is_file()).collect()
 }
 

@@ -19,8 +19,11 @@ fn rendered(args: &[&str]) -> String {
 #[test]
 fn every_kind_is_made_from_one_file() {
     for kind in ["wasm-plugin", "envoy-filter", "bootstrap"] {
-        let text = rendered(&["--as", kind, "opmeter.yaml"]);
-        golden(&folder().join(format!("{kind}.txt")), &text);
+        let output = opmeter(&folder(), &["render", "--as", kind, "opmeter.yaml"]);
+        golden(&folder().join(format!("{kind}.txt")), &output.stdout);
+        // A bootstrap that misses its file does not start, which nobody overlooks.
+        let warned = output.stderr.starts_with("opmeter: warning: proxies have to have the file ");
+        assert_eq!((output.code, warned), (0, kind != "bootstrap"), "{}", output.stderr);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command as a process.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod discovered;
 pub mod editor;
 pub mod envoy;
 pub mod sidecar;
