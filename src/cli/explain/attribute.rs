@@ -91,7 +91,7 @@ fn explain(
     if let Some(j) = looked_up(&operations).map(|number| number as usize) {
         let operation = &attribute.operations[j];
         let method = operation.method.as_deref().unwrap_or("any method");
-        let says = format!("{method} {}", operation.template.text());
+        let says = format!("{method} {}{}", operation.template.text(), as_get(args, method));
         let rule = format!("{at}.operations[{j}]");
         return found(Some(&operation.value), rule, says, "template tree".to_owned());
     }
@@ -101,9 +101,18 @@ fn explain(
     }
     if let Some(j) = looked_up(&described).map(|number| number as usize) {
         let operation = &attribute.described[j];
-        let says = format!("{} {}", operation.method, operation.template.text());
+        let method = operation.method;
+        let says = format!("{method} {}{}", operation.template.text(), as_get(args, method));
         let rule = format!("{at}.openapi.{}", operation.place);
         return found(Some(&operation.name), rule, says, "template tree".to_owned());
     }
     found(None, at, "no rule matches".to_owned(), String::new())
+}
+
+/// Why a template for another method stands for the request.
+fn as_get(args: &ExplainArgs, method: &str) -> &'static str {
+    match (args.method.as_str(), method) {
+        ("HEAD", "GET") => " (HEAD is a GET without content)",
+        _ => "",
+    }
 }

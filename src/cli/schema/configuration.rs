@@ -72,12 +72,7 @@ struct Attribute {
 
 /// Which path of a request is meant. `match` reads `request.path` as Envoy has it in the attribute's phase.
 #[derive(Debug, JsonSchema)]
-#[expect(
-    non_camel_case_types,
-    clippy::upper_case_acronyms,
-    dead_code,
-    reason = "the words of the format"
-)]
+#[expect(clippy::upper_case_acronyms, dead_code, reason = "the words of the format")]
 enum PathSource {
     /// The path that the proxy received.
     RECEIVED,

@@ -46,6 +46,15 @@ fn every_kind_of_rule_is_named() {
 }
 
 #[test]
+fn head_is_explained_as_get() {
+    for (path, says) in [("/items/7", "GET /items/{id}"), ("/users", "GET /users")] {
+        let output = opmeter(&folder(), &["explain", "opmeter.yaml", "HEAD", path]);
+        let expected = format!(": {says} (HEAD is a GET without content)\n");
+        assert!(output.stdout.contains(&expected), "{}", output.stdout);
+    }
+}
+
+#[test]
 fn a_telemetry_resource_is_explained_for_each_side() {
     let of = |side: &str| {
         let args = ["explain", "telemetry.yaml", "GET", "/items/7", "--format", "json"];

@@ -3,7 +3,8 @@
 //! Literal children of all nodes live in one hash table keyed by node and segment, so a level costs one lookup however
 //! many siblings there are. Where several templates match, the most specific wins: from left to right a literal segment
 //! before text around a parameter before a parameter before the rest of the path (the order of OpenAPI 3.1, "Paths
-//! Object"); then one method before any method.
+//! Object"); then one method before any method. A HEAD request is also what GET is, as it is a GET without content (RFC
+//! 9110, section 9.3.2): a template for HEAD goes before one for GET of the same path.
 
 use super::template::{Segment, Template, cut, decode, mixed};
 use crate::expr::Numbers;
@@ -56,6 +57,13 @@ struct Leaf {
     method: u32,
     value: u32,
     next: u32,
+}
+
+/// A request's method, and another whose templates stand for it too; [`NONE`] for one that no template names.
+#[derive(Clone, Copy)]
+struct Asked {
+    own: u32,
+    or: u32,
 }
 
 /// Two templates that match the same paths with the same method.
@@ -127,8 +135,12 @@ impl Tree {
     /// The value of the most specific template for a request. The path may carry a query.
     pub fn find(&self, method: &[u8], path: &[u8]) -> Option<u32> {
         let path = cut(path);
-        let known = self.methods.iter().position(|known| **known == *method);
-        let method = known.map_or(NONE, |at| at as u32);
+        let number = |method: &[u8]| {
+            let known = self.methods.iter().position(|known| **known == *method);
+            known.map_or(NONE, |at| at as u32)
+        };
+        let own = number(method);
+        let method = Asked { own, or: if method == b"HEAD" { number(b"GET") } else { own } };
         if !path.contains(&b'%') {
             return self.search(0, method, path.strip_prefix(b"/")?);
         }
@@ -154,7 +166,7 @@ impl Tree {
     }
 
     /// Walks down from `at`; the depth is bounded by the templates.
-    fn search(&self, at: u32, method: u32, path: &[u8]) -> Option<u32> {
+    fn search(&self, at: u32, method: Asked, path: &[u8]) -> Option<u32> {
         let len = path.iter().position(|byte| *byte == b'/').unwrap_or(path.len());
         let (own, tail) = path.split_at_checked(len)?;
         let go = |child: u32| match tail.split_first() {
@@ -177,14 +189,21 @@ impl Tree {
         param.and_then(go).or_else(|| self.leaf(node.rest, method))
     }
 
-    fn leaf(&self, mut at: u32, method: u32) -> Option<u32> {
+    fn leaf(&self, mut at: u32, method: Asked) -> Option<u32> {
+        let mut other = None;
         while let Some(leaf) = self.leaves.get(at as usize) {
-            if leaf.method == method || leaf.method == NONE {
+            if leaf.method == NONE {
+                return other.or(Some(leaf.value));
+            }
+            if leaf.method == method.own {
                 return Some(leaf.value);
+            }
+            if leaf.method == method.or {
+                other = Some(leaf.value);
             }
             at = leaf.next;
         }
-        None
+        other
     }
 
     fn segment(&self, node: &Node) -> &[u8] {

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use opmeter_core::attribute::Fact;
 use opmeter_core::peer::LabelNames;
 use opmeter_core::peer::header::{ID_HEADER, LocalNode, METADATA_HEADER, encode};
-use opmeter_core::{Recorder, Share, Stream, configure};
+use opmeter_core::{Recorder, Stream, configure};
 use support::{Script, Stats, int};
 
 const INBOUND: i64 = 1;

@@ -3,7 +3,7 @@
 mod support;
 
 use opmeter_core::attribute::Fact;
-use opmeter_core::{Recorder, Share, Stream, configure};
+use opmeter_core::{Recorder, Stream, configure};
 use support::{Script, Stats, int};
 
 /// `services[0]` of a cluster, as a map is encoded.

@@ -4,7 +4,7 @@ mod support;
 
 use opmeter_core::attribute::Fact;
 use opmeter_core::record::{self, Verdict};
-use opmeter_core::{Recorder, Share, Stream, configure};
+use opmeter_core::{Recorder, Stream, configure};
 use support::{Script, Stats, int};
 
 fn at(method: &str, path: &str) -> Script {
