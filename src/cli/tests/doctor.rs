@@ -222,6 +222,7 @@ fn two_plugins_in_one_chain_are_told() {
         &[
             "problem  shop.team gets the same requests as shop.base, and both are this module\n",
             "put both configurations into one resource; or set \"standard_metrics\": false",
+            "problem  opmeter_duplicate_streams_total is 1: ",
         ],
     );
 }
