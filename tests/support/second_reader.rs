@@ -13,7 +13,7 @@ for family in text_string_to_metric_families(sys.stdin.buffer.read().decode()):
         print(json.dumps([sample.name, sample.labels, repr(float(sample.value))]))
 ";
 
-/// The Python to ask, which has to have `prometheus_client`: `OPMETER_PYTHON`.
+/// The Python to ask, which has to have `prometheus_client`, and `aioquic` for HTTP/3: `OPMETER_PYTHON`.
 ///
 /// # Panics
 /// When it is not set though tests may not be skipped.
