@@ -1,15 +1,17 @@
 # opmeter: per-operation Istio metrics for any Envoy. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo-report generated build envoy-path test test-versions check unit wasm-test bench bench-core memory reload soak reproduce manifests fuzz fuzz-build deny clean
+.PHONY: help run demo-report generated build envoy-path test test-versions test-shared check unit wasm-test bench bench-core memory reload soak reproduce manifests fuzz fuzz-build deny clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "Variables: ENVOY=/path/to/envoy uses your own Envoy. For run: ONCE=1 ends after the report, ROUNDS=10,"
-	@echo "MTLS=1 puts mutual TLS between the two sidecars, PROMETHEUS=1 (or its path) lets a Prometheus scrape them;"
+	@echo "MTLS=1 puts mutual TLS between the two sidecars, SHARED=1 gives each both directions under one configuration and has"
+	@echo "both call each other, PROMETHEUS=1 (or its path) lets a Prometheus scrape them;"
 	@echo "bench: FULL=1 for all there is, ARGS='--only profile' for a part (ARGS=--help lists them);"
-	@echo "CLIENT_ and SERVER_ with ADDRESS, PORT, STATS_PORT, ADMIN_PORT, HEALTH_PORT, and UPSTREAM_PORT, PROMETHEUS_PORT move what listens."
+	@echo "CLIENT_ and SERVER_ with ADDRESS, PORT, STATS_PORT, ADMIN_PORT, HEALTH_PORT, and UPSTREAM_PORT, PROMETHEUS_PORT,"
+	@echo "CLIENT_INBOUND_PORT, SERVER_OUTBOUND_PORT move what listens."
 
 run: build ## Build all, start two Envoys with the module, send traffic, show the metrics
 	@make/run.sh
@@ -35,6 +37,9 @@ test: ## Run everything: check, unit and end-to-end tests, tests on WebAssembly
 
 test-versions: build ## The end-to-end tests on every supported Envoy, or on VERSIONS="1.36.4 1.39.3"
 	@make/test-versions.sh
+
+test-shared: build ## The corpus in Envoys whose directions share a configuration, every way: VERSIONS="1.36.4 1.40.0", CASES=exchange
+	@make/test-shared.sh
 
 check: ## Formatting, lints and documentation without warnings
 	@make/check.sh

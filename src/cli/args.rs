@@ -99,6 +99,9 @@ pub struct RunArgs {
     /// Mutual TLS between the two sidecars, with certificates made for this run
     #[arg(long, env = "MTLS", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     pub mtls: bool,
+    /// Both directions in both sidecars, under one configuration, and calls both ways
+    #[arg(long, env = "SHARED", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    pub shared: bool,
     /// A Prometheus to scrape both sidecars with (`make run PROMETHEUS=1` gets Debian's)
     #[arg(long, value_name = "PATH", env = "PROMETHEUS")]
     pub prometheus: Option<PathBuf>,
@@ -128,6 +131,9 @@ pub struct AddressArgs {
     /// Outbound listener of the client sidecar
     #[arg(long, value_name = "PORT", env, default_value_t = 15001)]
     pub client_port: u16,
+    /// Inbound listener of the client sidecar, with --shared
+    #[arg(long, value_name = "PORT", env, default_value_t = 15006 + SERVER_SHIFT)]
+    pub client_inbound_port: u16,
     /// /stats/prometheus of the client sidecar
     #[arg(long, value_name = "PORT", env, default_value_t = 15090)]
     pub client_stats_port: u16,
@@ -144,6 +150,9 @@ pub struct AddressArgs {
     /// Inbound listener of the server sidecar
     #[arg(long, value_name = "PORT", env, default_value_t = 15006)]
     pub server_port: u16,
+    /// Outbound listener of the server sidecar, with --shared
+    #[arg(long, value_name = "PORT", env, default_value_t = 15001 + SERVER_SHIFT)]
+    pub server_outbound_port: u16,
     /// /stats/prometheus of the server sidecar
     #[arg(long, value_name = "PORT", env, default_value_t = 15090 + SERVER_SHIFT)]
     pub server_stats_port: u16,

@@ -9,7 +9,8 @@ Colours are used on a terminal only; NO_COLOR=1 turns them off.";
 pub const RUN: &str = "\
 Examples:
   opmeter run --envoy /usr/bin/envoy --once
-  opmeter run --envoy /usr/bin/envoy --mtls --rounds 100";
+  opmeter run --envoy /usr/bin/envoy --mtls --rounds 100
+  opmeter run --envoy /usr/bin/envoy --shared --once";
 
 /// `lint`.
 pub const LINT: &str = "\

@@ -2,6 +2,7 @@
 
 mod anything;
 mod budget;
+mod directions;
 mod exchange;
 mod grpc;
 mod hostile;

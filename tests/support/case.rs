@@ -8,6 +8,7 @@ use crate::engine::{Engine, Mount};
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 
 pub use lasting::{Connection, Tick};
@@ -157,6 +158,32 @@ pub fn read_all(folder: &Path) -> Result<Vec<(String, Case)>> {
         }
     }
     Ok(cases)
+}
+
+// === impl Side ===
+
+impl Side {
+    /// All of them.
+    pub const ALL: [Side; 3] = [Side::Outbound, Side::Inbound, Side::Gateway];
+
+    /// `traffic_direction` of its listeners.
+    pub fn direction(self) -> &'static str {
+        match self {
+            Side::Outbound => "OUTBOUND",
+            Side::Inbound => "INBOUND",
+            Side::Gateway => "UNSPECIFIED",
+        }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Side::Outbound => "outbound",
+            Side::Inbound => "inbound",
+            Side::Gateway => "gateway",
+        })
+    }
 }
 
 // === impl Case ===

@@ -1,9 +1,11 @@
 //! A real Envoy for one case: the module as an HTTP filter between a real client and a real upstream.
 
 pub(crate) mod bootstrap;
+pub mod directions;
 mod filter_state;
 mod restart;
 mod shipped;
+mod since;
 mod tcp_chain;
 pub(crate) mod tls;
 
@@ -12,12 +14,13 @@ pub use restart::Parent;
 use crate::case::{Case, Tick};
 use crate::check;
 use crate::engine::{Mount, Outcome, Passed};
-use crate::series::{Series, parse_scrape};
+use crate::series::Series;
 use crate::upstream::Upstream;
 use crate::wasm_host::{problems, refusals};
 use crate::{http, module, tcp};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
+use since::Page;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -44,6 +47,8 @@ pub struct Envoy {
     pub traffic_port: u16,
     /// Port that serves `/stats/prometheus`; 0 until it is up.
     pub metrics_port: u16,
+    /// What it had counted before the case's traffic.
+    before: Page,
 }
 
 /// The Envoy to test with: `OPMETER_ENVOY`. Without one these tests pass without a run, and say so, unless
@@ -96,19 +101,7 @@ async fn run_async(case: &Case, mount: Mount, binary: &Path) -> Result<Outcome> 
         ensure!(!refused.is_empty(), "Envoy ended:\n{}", envoy.log()?);
         return Ok(Outcome { refused: Some(refused), log, ..Outcome::default() });
     }
-    let mut told = Outcome::default();
-    for connection in &case.connections {
-        for _ in 0..connection.count {
-            let sent = tcp::send(envoy.traffic_port, connection);
-            let (sent, ticks) = tokio::join!(sent, envoy.ticks(&connection.ticks));
-            sent.with_context(|| format!("log:\n{}", envoy.log().unwrap_or_default()))?;
-            told.ticks.extend(ticks?);
-        }
-    }
-    for index in (0..case.requests.len()).filter(|_| !case.is_tcp()) {
-        envoy.send(case, index, &upstream, &mut told).await?;
-    }
-    envoy.settle(case, told).await
+    envoy.traffic_of(case, &upstream).await
 }
 
 // === impl Envoy ===
@@ -144,7 +137,12 @@ impl Envoy {
     fn start_with(binary: &Path, folder: TempDir, arguments: &[&str]) -> Result<Self> {
         let process =
             spawn(binary, folder.path(), &[arguments, &["--disable-hot-restart"]].concat())?;
-        Ok(Self { process, folder, traffic_port: 0, metrics_port: 0 })
+        Ok(Self::of(process, folder))
+    }
+
+    /// A process of which nothing is known yet.
+    fn of(process: Child, folder: TempDir) -> Self {
+        Self { process, folder, traffic_port: 0, metrics_port: 0, before: Page::default() }
     }
 
     /// Waits until all listeners accept; `false` when Envoy ended instead.
@@ -263,6 +261,23 @@ impl Envoy {
         Ok(lines)
     }
 
+    /// Sends a case's traffic, and tells what came of it.
+    async fn traffic_of(&self, case: &Case, upstream: &Upstream) -> Result<Outcome> {
+        let mut told = Outcome::default();
+        for connection in &case.connections {
+            for _ in 0..connection.count {
+                let sent = tcp::send(self.traffic_port, connection);
+                let (sent, ticks) = tokio::join!(sent, self.ticks(&connection.ticks));
+                sent.with_context(|| format!("log:\n{}", self.log().unwrap_or_default()))?;
+                told.ticks.extend(ticks?);
+            }
+        }
+        for index in (0..case.requests.len()).filter(|_| !case.is_tcp()) {
+            self.send(case, index, upstream, &mut told).await?;
+        }
+        self.settle(case, told).await
+    }
+
     async fn send(
         &self,
         case: &Case,
@@ -304,8 +319,13 @@ impl Envoy {
         Ok(after)
     }
 
+    /// What it has counted since the case's traffic began.
     async fn scrape(&self) -> Result<Vec<Series>> {
-        parse_scrape(&http::get(self.metrics_port, "/stats/prometheus").await?)
+        Ok(self.page().await?.since(&self.before))
+    }
+
+    async fn page(&self) -> Result<Page> {
+        Page::parse(&http::get(self.metrics_port, "/stats/prometheus").await?)
     }
 
     async fn settle(&self, case: &Case, told: Outcome) -> Result<Outcome> {

@@ -109,6 +109,39 @@ pub async fn raw(port: u16, bytes: &[u8]) -> Result<Vec<u8>> {
     tokio::time::timeout(PATIENCE, exchange).await.context("not closed")?
 }
 
+/// Writes the same on several connections and reads from each up to the first `end`.
+///
+/// All are open before the first is written to, and as long as one is read from: a listener that balances connections
+/// exactly gives each worker as many.
+///
+/// # Errors
+/// No connection, or one that ends before.
+pub async fn side_by_side(
+    port: u16,
+    connections: u32,
+    bytes: &[u8],
+    end: &[u8],
+) -> Result<Vec<Vec<u8>>> {
+    let mut streams = Vec::new();
+    for _ in 0..connections {
+        streams.push(TcpStream::connect(("127.0.0.1", port)).await?);
+    }
+    for stream in &mut streams {
+        stream.write_all(bytes).await?;
+    }
+    let mut answers = Vec::new();
+    for stream in &mut streams {
+        let mut answer = Vec::new();
+        while !answer.windows(end.len()).any(|part| part == end) {
+            let read = tokio::time::timeout(PATIENCE, stream.read_buf(&mut answer)).await;
+            let read = read.context("no answer")??;
+            ensure!(read > 0, "the answer is {}", String::from_utf8_lossy(&answer));
+        }
+        answers.push(answer);
+    }
+    Ok(answers)
+}
+
 /// Gets a page over TCP.
 ///
 /// # Errors

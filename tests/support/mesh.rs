@@ -68,6 +68,19 @@ pub struct Sidecar {
     pub clusters: Vec<(String, u16)>,
     /// Port on the loopback address that TCP goes to; no listener for TCP without.
     pub tcp_upstream: Option<u16>,
+    /// Listeners of every direction beside it.
+    pub beside: Option<Beside>,
+}
+
+/// Listeners for HTTP of every direction in one Envoy, with the filter as the sidecar has it: they share its configuration.
+///
+/// Their names are those of [`Side`]. They and the sidecar's own deal out their connections to the workers in turn.
+#[derive(Clone, Copy, Debug)]
+pub struct Beside {
+    /// Port on the loopback address that all of them go to.
+    pub application: u16,
+    /// Port of the inbound one; any if 0.
+    pub inbound_port: u16,
 }
 
 /// What can be updated while an Envoy runs.
@@ -175,6 +188,7 @@ impl Sidecar {
             routes: Vec::new(),
             clusters: Vec::new(),
             tcp_upstream: None,
+            beside: None,
         }
     }
 

@@ -13,6 +13,8 @@ use super::places::{Places, Sidecar};
 
 /// The server's listener for what other sidecars send.
 pub const INBOUND: &str = "inbound";
+/// The client's listener for what its application sends.
+pub const OUTBOUND: &str = "outbound";
 /// The client's cluster that stands for the server.
 pub const RATINGS: &str = "outbound|9080||ratings.default.svc.cluster.local";
 
@@ -25,7 +27,7 @@ pub fn client(folder: &Path, places: &Places, module: &Path) -> Result<Bootstrap
     placed(
         &folder.join("client-sidecar.yaml"),
         &places.client,
-        "outbound",
+        OUTBOUND,
         (RATINGS, places.server.traffic),
         module,
     )
@@ -129,12 +131,45 @@ impl Bootstrap {
         Ok(())
     }
 
+    /// Whether there is a resource of this name.
+    pub fn has(&mut self, kind: &str, name: &str) -> bool {
+        self.resource(kind, name).is_ok()
+    }
+
+    /// A copy of a resource.
+    pub fn part(&mut self, kind: &str, name: &str) -> Result<Value> {
+        self.resource(kind, name).cloned()
+    }
+
+    /// Adds a resource.
+    pub fn add(&mut self, kind: &str, part: Value) -> Result<()> {
+        self.resources(kind)?.push(part);
+        Ok(())
+    }
+
+    /// The configuration of the first Wasm plugin.
+    pub fn configuration(&mut self) -> Option<String> {
+        let mut found = None;
+        each_configuration(&mut self.0, &mut |text| {
+            found.get_or_insert_with(|| text.clone());
+        });
+        found
+    }
+
+    /// Gives every Wasm plugin this configuration.
+    pub fn set_configuration(&mut self, configuration: &str) {
+        each_configuration(&mut self.0, &mut |text| configuration.clone_into(text));
+    }
+
+    fn resources(&mut self, kind: &str) -> Result<&mut Vec<Value>> {
+        match self.0.get_mut("static_resources").and_then(|r| r.get_mut(kind)) {
+            Some(Value::Sequence(resources)) => Ok(resources),
+            _ => bail!("no static_resources.{kind}"),
+        }
+    }
+
     fn resource(&mut self, kind: &str, name: &str) -> Result<&mut Value> {
-        let resources = self.0.get_mut("static_resources").and_then(|r| r.get_mut(kind));
-        let Some(Value::Sequence(resources)) = resources else {
-            bail!("no static_resources.{kind}");
-        };
-        resources
+        self.resources(kind)?
             .iter_mut()
             .find(|resource| resource.get("name").and_then(Value::as_str) == Some(name))
             .with_context(|| format!("no static_resources.{kind} named {name:?}"))
@@ -160,6 +195,23 @@ fn set_socket(owner: &mut Value, socket: &serde_json::Value) -> Result<()> {
     let owner = owner.as_mapping_mut().context("not a mapping")?;
     owner.insert("transport_socket".into(), serde_yaml_ng::to_value(socket)?);
     Ok(())
+}
+
+/// Calls `change` with the configuration of every Wasm plugin.
+fn each_configuration(value: &mut Value, change: &mut impl FnMut(&mut String)) {
+    match value {
+        Value::Sequence(list) => list.iter_mut().for_each(|item| each_configuration(item, change)),
+        Value::Mapping(map) if map.contains_key("vm_config") => {
+            let configuration = map.get_mut("configuration").and_then(|c| c.get_mut("value"));
+            if let Some(Value::String(text)) = configuration {
+                change(text);
+            }
+        }
+        Value::Mapping(map) => {
+            map.iter_mut().for_each(|(_, item)| each_configuration(item, change))
+        }
+        _ => {}
+    }
 }
 
 fn set_local_code(value: &mut Value, path: &str) -> usize {

@@ -15,6 +15,7 @@ use rcgen::{
 use serde_json::{Value, json};
 
 use super::bootstrap::{Bootstrap, INBOUND, RATINGS};
+use super::shared::PRODUCTPAGE;
 
 const CLIENT: &str = "spiffe://cluster.local/ns/default/sa/productpage";
 const SERVER: &str = "spiffe://cluster.local/ns/default/sa/ratings";
@@ -32,7 +33,8 @@ struct Identity {
     authority: String,
 }
 
-/// Makes certificates in `folder` and has the client's bootstrap connect, the server's accept with them, and only so.
+/// Makes certificates in `folder` and has the client's bootstrap connect, the server's accept with them, and only so; the
+/// other way round too, where calls go both ways.
 pub fn secure(folder: &Path, [client, server]: &mut [Bootstrap; 2]) -> Result<()> {
     let issuer = authority().context("cannot make a certificate authority")?;
     let trusted = write(&folder.join("authority.pem"), &issuer.pem())?;
@@ -41,6 +43,10 @@ pub fn secure(folder: &Path, [client, server]: &mut [Bootstrap; 2]) -> Result<()
     client
         .set_cluster_socket(RATINGS, &productpage.upstream(SERVER))
         .context("the client sidecar cannot have mutual TLS")?;
+    if server.has("clusters", PRODUCTPAGE) {
+        server.set_cluster_socket(PRODUCTPAGE, &ratings.upstream(CLIENT))?;
+        client.set_listener_socket(INBOUND, &productpage.downstream())?;
+    }
     server
         .set_listener_socket(INBOUND, &ratings.downstream())
         .context("the server sidecar cannot have mutual TLS")

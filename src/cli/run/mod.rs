@@ -1,6 +1,7 @@
 //! `opmeter run`: a sample mesh of two real Envoys, traffic through it, and its metrics.
 //!
-//! productpage -> client sidecar -> server sidecar -> ratings; both sidecars load the module.
+//! productpage -> client sidecar -> server sidecar -> ratings; both sidecars load the module. With `--shared` ratings calls
+//! productpage too.
 
 mod bootstrap;
 mod certificates;
@@ -13,6 +14,7 @@ mod proxy;
 pub mod quantile;
 mod report;
 mod scrape;
+mod shared;
 mod traffic;
 mod upstream;
 
@@ -34,6 +36,7 @@ use places::Places;
 use prometheus::Prometheus;
 use proxy::Proxy;
 use scrape::{Scrape, stats_url};
+use traffic::Calls;
 
 const INTERRUPTED: u8 = 130;
 /// A request is counted just after its answer, a duration with the next flush.
@@ -72,9 +75,8 @@ struct Mesh {
 async fn demonstrate(args: &RunArgs) -> Result<Mesh> {
     let mesh = Mesh::start(args).await?;
     let start = demo::now()?;
-    traffic::send(&mesh.http, mesh.places.client.traffic, args.rounds).await?;
+    let sent = traffic::send(&mesh.http, &mesh.calls(), args.rounds).await?;
     let span = Span { start, end: demo::now()? };
-    let sent = args.rounds * traffic::round_size();
     mesh.report(sent).await?;
     if let Some(prometheus) = &mesh.prometheus {
         let demo = Demo { http: &mesh.http, prometheus, span, sent, mtls: args.mtls };
@@ -97,11 +99,15 @@ impl Mesh {
         let envoy = existing(&args.envoy, "Envoy", "give its path with ENVOY=...")?;
         let module = existing(&args.module, "module", "build it with `make build`")?;
         let prometheus = args.prometheus.as_deref().map(program_of_prometheus).transpose()?;
-        let places = Places::new(&args.addresses, prometheus.is_some());
+        let places = Places::new(&args.addresses, prometheus.is_some(), args.shared);
         let mut bootstraps = [
             bootstrap::client(&args.bootstraps, &places, &module)?,
             bootstrap::server(&args.bootstraps, &places, &module)?,
         ];
+        if let Some(back) = &places.back {
+            shared::share(&mut bootstraps, &places, back)
+                .context("the sidecars cannot have both directions")?;
+        }
         places.check_free()?;
         let folder = tempfile::Builder::new()
             .prefix("opmeter-")
@@ -132,7 +138,15 @@ impl Mesh {
         Ok(Self { places, http, client, server, prometheus, _folder: folder })
     }
 
-    /// Prints the report; an error when a proxy did not count exactly the requests sent.
+    /// Who calls whom.
+    fn calls(&self) -> Vec<Calls> {
+        let mut calls = vec![Calls { sidecar: self.places.client.traffic, host: "ratings:9080" }];
+        let back = self.places.back;
+        calls.extend(back.map(|b| Calls { sidecar: b.outbound, host: "productpage:9080" }));
+        calls
+    }
+
+    /// Prints the report; an error when a proxy did not count exactly the requests sent, or does not know a peer.
     async fn report(&self, sent: u32) -> Result<()> {
         let (client, server) = self.counted(sent).await?;
         for (scrape, proxy) in [(&client, &self.client), (&server, &self.server)] {
@@ -156,6 +170,14 @@ impl Mesh {
                 "the {} counted {counted} of {sent} requests",
                 proxy.name()
             );
+            let unknown = scrape.named(report::REQUESTS).find(|sample| {
+                ["source_workload", "destination_workload"]
+                    .iter()
+                    .any(|label| sample.label(label) == "unknown")
+            });
+            if let Some(sample) = unknown {
+                bail!("the {} does not know a peer: {}", proxy.name(), sample.line);
+            }
         }
         if let Some(prometheus) = &self.prometheus {
             prometheus.wait_for(&self.http, sent).await?;
@@ -200,10 +222,9 @@ impl Mesh {
     fn print_urls(&self) {
         let Places { client, server, .. } = self.places;
         println!("\nStill open until Ctrl-C:");
-        println!(
-            "  send requests    curl -i -H 'host: ratings:9080' http://{}/items",
-            client.traffic
-        );
+        for Calls { sidecar, host } in self.calls() {
+            println!("  send requests    curl -i -H 'host: {host}' http://{sidecar}/items");
+        }
         println!("  client metrics   {}", stats_url(client.stats));
         println!("  server metrics   {}", stats_url(server.stats));
         println!(

@@ -24,13 +24,24 @@ pub struct Places {
     pub upstream: SocketAddr,
     /// Only with a Prometheus.
     pub prometheus: Option<SocketAddr>,
+    /// Only where calls go both ways.
+    pub back: Option<Back>,
+}
+
+/// The listeners of calls from ratings to productpage.
+#[derive(Clone, Copy, Debug)]
+pub struct Back {
+    /// Of the server's sidecar.
+    pub outbound: SocketAddr,
+    /// Of the client's sidecar.
+    pub inbound: SocketAddr,
 }
 
 // === impl Places ===
 
 impl Places {
-    /// `prometheus` tells whether there is one.
-    pub fn new(args: &AddressArgs, prometheus: bool) -> Self {
+    /// `prometheus` tells whether there is one, `shared` whether calls go both ways.
+    pub fn new(args: &AddressArgs, prometheus: bool, shared: bool) -> Self {
         let client = |port| SocketAddr::new(args.client_address, port);
         let server = |port| SocketAddr::new(args.server_address, port);
         Self {
@@ -48,6 +59,10 @@ impl Places {
             },
             upstream: server(args.upstream_port),
             prometheus: prometheus.then(|| client(args.prometheus_port)),
+            back: shared.then(|| Back {
+                outbound: server(args.server_outbound_port),
+                inbound: client(args.client_inbound_port),
+            }),
         }
     }
 
@@ -65,6 +80,8 @@ impl Places {
             (self.upstream, "UPSTREAM_PORT"),
         ];
         all.extend(self.prometheus.map(|address| (address, "PROMETHEUS_PORT")));
+        all.extend(self.back.map(|back| (back.inbound, "CLIENT_INBOUND_PORT")));
+        all.extend(self.back.map(|back| (back.outbound, "SERVER_OUTBOUND_PORT")));
         all
     }
 
@@ -112,7 +129,9 @@ mod tests {
     fn places(extra: &[&str]) -> Places {
         let command = ["opmeter", "run", "--envoy", "envoy"];
         match Cli::try_parse_from(command.iter().chain(extra)).unwrap().command {
-            Command::Run(args) => Places::new(&args.addresses, args.prometheus.is_some()),
+            Command::Run(args) => {
+                Places::new(&args.addresses, args.prometheus.is_some(), args.shared)
+            }
             _ => unreachable!(),
         }
     }

@@ -8,8 +8,14 @@ use hyper::Method;
 
 use super::http::Http;
 
-/// What the application calls; the address only says where its sidecar listens.
-const HOST: &str = "ratings:9080";
+/// Calls of one application.
+#[derive(Clone, Copy, Debug)]
+pub struct Calls {
+    /// Where its sidecar listens for what it sends.
+    pub sidecar: SocketAddr,
+    /// What it calls.
+    pub host: &'static str,
+}
 
 /// One request, how many times it is in a round, and the status it must get.
 type Step = (u32, Method, &'static str, &'static str, u16);
@@ -32,36 +38,36 @@ const ROUND: [Step; 13] = [
 ];
 
 /// How many requests one round sends.
-pub fn round_size() -> u32 {
+fn round_size() -> u32 {
     ROUND.iter().map(|step| step.0).sum()
 }
 
-/// Sends `rounds` rounds through the sidecar at `sidecar`; an answer that is not the expected one is an error.
-pub async fn send(http: &Http, sidecar: SocketAddr, rounds: u32) -> Result<()> {
-    let total = rounds * round_size();
+/// Sends `rounds` rounds of each application; an answer that is not the expected one is an error. How many requests.
+pub async fn send(http: &Http, calls: &[Calls], rounds: u32) -> Result<u32> {
+    let total = (0..rounds).flat_map(|_| calls).map(|_| round_size()).sum();
     let mut sent = 0;
-    for _ in 0..rounds {
+    for calls in (0..rounds).flat_map(|_| calls) {
         for (times, method, path, body, expected) in &ROUND {
             for _ in 0..*times {
-                one(http, sidecar, method, path, body, *expected).await?;
+                one(http, calls, method, path, body, *expected).await?;
             }
         }
         sent += round_size();
         progress(sent, total);
     }
-    Ok(())
+    Ok(total)
 }
 
 async fn one(
     http: &Http,
-    sidecar: SocketAddr,
+    calls: &Calls,
     method: &Method,
     path: &str,
     body: &str,
     expected: u16,
 ) -> Result<()> {
-    let url = format!("http://{sidecar}{path}");
-    let answer = http.send(method.clone(), &url, Some(HOST), body).await?;
+    let url = format!("http://{}{path}", calls.sidecar);
+    let answer = http.send(method.clone(), &url, Some(calls.host), body).await?;
     let status = answer.status.as_u16();
     ensure!(
         status == expected,

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// Names of the variables that move a port.
-const PORTS: [&str; 10] = [
+const PORTS: [&str; 12] = [
     "CLIENT_PORT",
+    "CLIENT_INBOUND_PORT",
     "CLIENT_STATS_PORT",
     "CLIENT_ADMIN_PORT",
     "CLIENT_HEALTH_PORT",
     "SERVER_PORT",
+    "SERVER_OUTBOUND_PORT",
     "SERVER_STATS_PORT",
     "SERVER_ADMIN_PORT",
     "SERVER_HEALTH_PORT",
@@ -75,6 +77,34 @@ fn one_command_shows_operations_and_series_of_both_sides() {
                 && line.contains("destination_workload=\"ratings-v1\"")
         });
         assert!(series.is_some(), "the series of {reporter} in {shown}");
+    }
+}
+
+/// Where both directions share a configuration, each side knows the other in calls both ways, as mutual TLS has it.
+#[test]
+fn one_configuration_serves_both_directions() {
+    let Some((envoy, module)) = parts() else { return };
+    let output = run_with(&envoy, &module, &[("SHARED", "1"), ("MTLS", "1")]);
+    let (shown, told) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{shown}{told}");
+    // Two rounds of each application: 9 reads, of which one fails, in each.
+    for reporter in ["source", "destination"] {
+        let row = shown.lines().find(|l| l.contains("get_items") && l.contains(reporter));
+        let cells: Vec<&str> = row.unwrap_or_default().split_whitespace().collect();
+        assert_eq!(cells.get(2..4), Some(&["36", "4"][..]), "get_items by {reporter} in {shown}");
+        for [source, destination] in [["productpage", "ratings"], ["ratings", "productpage"]] {
+            let labels = [
+                format!("istio_requests_total{{reporter=\"{reporter}\""),
+                format!("source_workload=\"{source}-v1\""),
+                format!("source_principal=\"spiffe://cluster.local/ns/default/sa/{source}\""),
+                format!("destination_workload=\"{destination}-v1\""),
+                format!("destination_service_name=\"{destination}\""),
+                "upstream_operation=\"get_items\"} 16".to_owned(),
+            ];
+            let is_it = |line: &&str| labels.iter().all(|label| line.contains(label.as_str()));
+            assert_eq!(shown.lines().filter(is_it).count(), 1, "{labels:?} in {shown}");
+        }
     }
 }
 

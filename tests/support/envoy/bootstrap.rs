@@ -2,7 +2,7 @@
 
 use super::tls::{self, Relay};
 use super::{filter_state, tcp_chain};
-use crate::case::{Case, Fault, Response, Side};
+use crate::case::{Case, Fault, Response};
 use crate::engine::Mount;
 use crate::http::INDEX_HEADER;
 use anyhow::{Result, ensure};
@@ -124,11 +124,7 @@ pub(crate) fn stats_tags(dimensions: Vec<String>) -> Value {
 }
 
 fn traffic_listener(case: &Case, mount: Mount, module: &Path) -> Value {
-    let direction = match case.side {
-        Side::Outbound => "OUTBOUND",
-        Side::Inbound => "INBOUND",
-        Side::Gateway => "UNSPECIFIED",
-    };
+    let direction = case.side.direction();
     if case.is_tcp() {
         return tcp_chain::listener(case, mount, direction, module);
     }

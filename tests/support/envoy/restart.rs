@@ -40,7 +40,7 @@ impl Envoy {
         let base = ["--use-dynamic-base-id", "--base-id-path", BASE];
         let arguments = [&arguments(&workers)[..], &base, &DRAIN].concat();
         let process = spawn(binary, folder.path(), &arguments)?;
-        Ok(Self { process, folder, traffic_port: 0, metrics_port: 0 })
+        Ok(Self::of(process, folder))
     }
 
     /// Starts its successor and waits until that accepts. From then on this is the successor.

@@ -1,6 +1,6 @@
 //! The bootstrap of a sidecar.
 
-use super::{Accepts, Certificates, Log, Sidecar, TCP_LISTENER, Updates};
+use super::{Accepts, Beside, Certificates, Log, Sidecar, TCP_LISTENER, Updates};
 use crate::case::Side;
 use crate::envoy::bootstrap::{
     TYPES, access_logger, listener, log_to, metrics_listener, pipe, router, socket, static_cluster,
@@ -12,6 +12,9 @@ use std::path::Path;
 
 /// Name of the file with what can be updated.
 const UPDATES: &str = "updates.json";
+
+/// Name of the cluster of the listeners beside the sidecar's own.
+const BESIDE: &str = "beside";
 
 /// Builds the bootstrap; the admin's socket lies in `folder`.
 pub(super) fn build(sidecar: &Sidecar, folder: &Path) -> Value {
@@ -26,6 +29,10 @@ pub(super) fn build(sidecar: &Sidecar, folder: &Path) -> Value {
     if let Some(upstream) = sidecar.tcp_upstream {
         listeners.push(tcp_listener(sidecar));
         clusters.push(cluster(sidecar, "tcp", upstream));
+    }
+    if let Some(beside) = sidecar.beside {
+        listeners.extend(Side::ALL.map(|side| listener_beside(sidecar, side, beside, folder)));
+        clusters.push(cluster(sidecar, BESIDE, beside.application));
     }
     let listed = sidecar.updates == Updates::Listener;
     let files = json!({ "lds_config": { "path_config_source": { "path": folder.join(UPDATES) } } });
@@ -81,6 +88,44 @@ fn opmeter(sidecar: &Sidecar, layer: &str, config: &str) -> Value {
 }
 
 fn http_listener(sidecar: &Sidecar, folder: &Path) -> Value {
+    let mut routes = sidecar.routes.clone();
+    routes.push(route_to("http"));
+    let side = sidecar.side.direction();
+    let listener = listener("entry", side, &json!(routes), &http_filters(sidecar, folder));
+    let mut listener = accepting(sidecar, logging(sidecar, listener, |log| &log.http_options));
+    if sidecar.beside.is_some() {
+        balance(&mut listener);
+    }
+    listener
+}
+
+/// The listener of one direction beside the sidecar's own.
+fn listener_beside(sidecar: &Sidecar, side: Side, beside: Beside, folder: &Path) -> Value {
+    let (name, routes) = (side.to_string(), json!([route_to(BESIDE)]));
+    let filters = http_filters(sidecar, folder);
+    let listener = listener(&name, side.direction(), &routes, &filters);
+    let mut listener = logging(sidecar, listener, |log| &log.http_options);
+    if side == Side::Inbound {
+        listener["address"] = socket(beside.inbound_port);
+    }
+    balance(&mut listener);
+    listener
+}
+
+/// Has a listener give each connection to the worker that has fewest.
+fn balance(listener: &mut Value) {
+    listener["connection_balance_config"] = json!({ "exact_balance": {} });
+}
+
+fn route_to(cluster: &str) -> Value {
+    json!({
+        "name": "default",
+        "match": { "prefix": "/" },
+        "route": { "cluster": cluster, "timeout": "0s" },
+    })
+}
+
+fn http_filters(sidecar: &Sidecar, folder: &Path) -> Value {
     let stats = json!({
         "name": "grpc_stats",
         "typed_config": {
@@ -103,15 +148,7 @@ fn http_listener(sidecar: &Sidecar, folder: &Path) -> Value {
     if !sidecar.filter {
         filters.remove(0);
     }
-    let filters = json!(filters);
-    let mut routes = sidecar.routes.clone();
-    routes.push(json!({
-        "name": "default",
-        "match": { "prefix": "/" },
-        "route": { "cluster": "http", "timeout": "0s" },
-    }));
-    let listener = listener("entry", direction(sidecar.side), &json!(routes), &filters);
-    accepting(sidecar, logging(sidecar, listener, |log| &log.http_options))
+    json!(filters)
 }
 
 /// Gives a listener the access logger, if there is one.
@@ -140,19 +177,11 @@ fn tcp_listener(sidecar: &Sidecar) -> Value {
     }
     let listener = json!({
         "name": TCP_LISTENER,
-        "traffic_direction": direction(sidecar.side),
+        "traffic_direction": sidecar.side.direction(),
         "address": socket(0),
         "filter_chains": [{ "filters": filters }],
     });
     accepting(sidecar, logging(sidecar, listener, |log| &log.tcp_options))
-}
-
-fn direction(side: Side) -> &'static str {
-    match side {
-        Side::Outbound => "OUTBOUND",
-        Side::Inbound => "INBOUND",
-        Side::Gateway => "UNSPECIFIED",
-    }
 }
 
 /// Gives a listener's only filter chain the connections it is to accept.
