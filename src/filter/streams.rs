@@ -110,6 +110,11 @@ pub fn on_response(id: u32) {
     act(id, |recorder, stream| recorder.on_response(stream, &mut Proxy, &mut Proxy));
 }
 
+/// The response trailers of a stream pass.
+pub fn on_response_trailers(id: u32) {
+    act(id, |recorder, stream| recorder.on_response_trailers(stream, &mut Proxy));
+}
+
 /// A stream turns out to be a connection.
 pub fn on_connection(id: u32) {
     act(id, |_, stream| *stream = Stream::connection());

@@ -96,7 +96,7 @@ async fn each(envoy: PathBuf, binary: PathBuf) -> Result<()> {
 
     let expected: Alerts = [
         ("OpmeterSeriesOverflow", "full"),
-        ("OpmeterConfigurationRefused", "refused"),
+        ("OpmeterConfigurationProblems", "refused"),
         ("OpmeterEvaluationErrors", "failing"),
         ("OpmeterModuleMissing", "bare"),
         ("OpmeterScrapeMissing", "gone"),

@@ -26,11 +26,11 @@ pub(super) fn group() -> Group {
              limit.",
         ),
         grew(
-            "OpmeterConfigurationRefused",
+            "OpmeterConfigurationProblems",
             "opmeter_config_errors_total",
             "Configuration of {{ $labels.instance }} has problems",
-            "What is wrong stands in the proxy's log, in lines with `configuration`. A refused configuration leaves \
-             the listener with the one it had.",
+            "What is wrong stands in the proxy's log, in lines with `configuration`. What is wrong is left \
+             out, what is right is in force.",
         ),
         grew(
             "OpmeterEvaluationErrors",

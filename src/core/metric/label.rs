@@ -81,6 +81,8 @@ pub struct Labels<'a> {
     pub tcp: bool,
     /// Whether the request was gRPC's when it arrived; `None` when that is not known.
     pub grpc: Option<bool>,
+    /// The gRPC status, where the facts do not tell it.
+    pub grpc_status: Option<i64>,
 }
 
 // === impl Label ===
@@ -192,10 +194,12 @@ impl<'a> Labels<'a> {
             Label::ResponseCode => {
                 Value::Int(self.facts.int(Fact::ResponseCode).unwrap_or_default())
             }
-            Label::GrpcResponseStatus => match self.facts.int(Fact::GrpcStatus) {
-                Some(status) if self.is_grpc() => Value::Int(status),
-                _ => Value::Text(b""),
-            },
+            Label::GrpcResponseStatus => {
+                match self.grpc_status.or(self.facts.int(Fact::GrpcStatus)) {
+                    Some(status) if self.is_grpc() => Value::Int(status),
+                    _ => Value::Text(b""),
+                }
+            }
             Label::ResponseFlags => {
                 let flags = self.facts.int(Fact::ResponseFlags).unwrap_or_default();
                 let flags = flags.cast_unsigned();

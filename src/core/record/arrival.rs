@@ -3,7 +3,7 @@
 use super::Recorder;
 use super::health::{Call, Errors};
 use super::stream::Stream;
-use crate::attribute::Fact;
+use crate::attribute::{Fact, decode};
 use crate::metric::label::is_grpc;
 use crate::port::{Host, Message};
 
@@ -11,6 +11,25 @@ use crate::port::{Host, Message};
 const MAX_SPARE: usize = 64;
 /// Longer ones are not kept.
 const MAX_SPARE_BYTES: usize = 4 * 1024;
+
+/// Path of a request's protocol, and its value for HTTP/3.
+const PROTOCOL: &str = "request\0protocol";
+const HTTP_3: &[u8] = b"HTTP/3";
+
+/// Whether the request in hand came over HTTP/3.
+pub(super) fn is_http3(host: &mut impl Host) -> bool {
+    let mut protocol = Vec::new();
+    host.attribute(PROTOCOL, &mut protocol).is_ok() && protocol == HTTP_3
+}
+
+/// Keeps the gRPC status as far as the response tells it by now: at the end of a request over HTTP/3 its headers and
+/// trailers are gone.
+pub(super) fn keep_grpc_status(stream: &mut Stream, host: &mut impl Host) {
+    let mut status = Vec::new();
+    if stream.grpc_over_http3 && host.attribute(Fact::GrpcStatus.path(), &mut status).is_ok() {
+        stream.grpc_status = decode::int(&status);
+    }
+}
 
 impl Recorder {
     /// Keeps the content type and the path as received, where the plan needs them.
@@ -24,12 +43,18 @@ impl Recorder {
             let value =
                 errors.host_call(Call::Header, host.header(Message::Request, "content-type"));
             stream.grpc = Some(value.flatten().is_some_and(|value| is_grpc(&value)));
+            stream.grpc_over_http3 = stream.grpc == Some(true) && is_http3(host);
         }
         if self.plan.received_path {
             stream.path = self.spare_paths.pop().unwrap_or_default();
             // A request without one has no operation.
             let _ = host.attribute(Fact::Path.path(), &mut stream.path);
         }
+    }
+
+    /// The response trailers have arrived.
+    pub fn on_response_trailers(&mut self, stream: &mut Stream, host: &mut impl Host) {
+        keep_grpc_status(stream, host);
     }
 
     /// Takes the buffer of a path back.

@@ -135,6 +135,7 @@ impl KnownRequests {
             }
         }
         key.extend([stream.grpc.map_or(2, u8::from), stream.share as u8]);
+        key.extend(stream.grpc_status.unwrap_or(i64::MIN).to_le_bytes());
         key.extend(scratch.conditions.iter().map(|holds| u8::from(*holds)));
     }
 }

@@ -44,10 +44,6 @@ use series::{LabelSet, Series};
 use stream::{Exchanged, Kind};
 use view::{View, quantities};
 
-/// Path of a request's protocol, and its value for HTTP/3.
-const PROTOCOL: &str = "request\0protocol";
-const HTTP_3: &[u8] = b"HTTP/3";
-
 /// Records streams by one plan, for one worker.
 #[derive(Debug)]
 pub struct Recorder {
@@ -138,6 +134,7 @@ impl Recorder {
 
     /// The response headers have arrived.
     pub fn on_response(&mut self, stream: &mut Stream, host: &mut impl Host, sink: &mut impl Sink) {
+        arrival::keep_grpc_status(stream, host);
         let exchange = (&mut self.exchange, &self.plan.exchange, &mut stream.exchange);
         if let (Some(exchange), Some(plan), Some(exchanged)) = exchange {
             let mut errors = Errors::default();
@@ -180,9 +177,7 @@ impl Recorder {
         if stream.recorded || stream.is_connection() {
             return false;
         }
-        let mut protocol = Vec::new();
-        let is_known = host.attribute(PROTOCOL, &mut protocol).is_ok();
-        if !is_known || protocol != HTTP_3 {
+        if !arrival::is_http3(host) {
             return false;
         }
         self.on_log(stream, host, sink);

@@ -16,6 +16,10 @@ pub struct Stream {
     /// Whether the request's content type is gRPC's, as received: later filters may change it. `None` when the headers
     /// never passed here.
     pub(super) grpc: Option<bool>,
+    /// Whether the request is gRPC over HTTP/3, of which Envoy does not tell the status at the end.
+    pub(super) grpc_over_http3: bool,
+    /// The gRPC status as headers and trailers told it, where the end does not.
+    pub(super) grpc_status: Option<i64>,
     /// The path as received: the route may rewrite it. Empty when nothing needs it, or the headers never passed here.
     pub(super) path: Vec<u8>,
     /// How often the timer has fired for it, as far as that matters.

@@ -72,6 +72,7 @@ impl<'a> View<'a> {
             facts,
             tcp,
             grpc: stream.grpc,
+            grpc_status: stream.grpc_status,
         };
         Self { labels, scratch }
     }

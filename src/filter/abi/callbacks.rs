@@ -47,6 +47,12 @@ extern "C" fn opmeter_on_response_headers(context: u32, _headers: u32, _end: u32
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn opmeter_on_response_trailers(context: u32, _trailers: u32) -> u32 {
+    streams::on_response_trailers(context);
+    CONTINUE
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn opmeter_on_new_connection(context: u32) -> u32 {
     streams::on_connection(context);
     CONTINUE
