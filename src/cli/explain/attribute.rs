@@ -1,6 +1,6 @@
 //! Why an attribute has its value.
 
-use opmeter_core::config::{Attribute, Config, Phase};
+use opmeter_core::config::{Attribute, Config, PathSource, Phase as AttributePhase};
 use opmeter_core::operation::Tree;
 use serde::Serialize;
 
@@ -25,10 +25,30 @@ pub struct Explained {
     pub phase: &'static str,
 }
 
-/// All attributes of a configuration.
-pub fn explained(config: &Config, model: &Model, args: &ExplainArgs) -> Vec<Explained> {
+/// The request in a phase.
+#[derive(Clone, Copy, Debug)]
+pub struct Phase<'a> {
+    /// What Envoy's attributes are then.
+    pub model: &'a Model,
+    /// The request, with its path then.
+    pub args: &'a ExplainArgs,
+}
+
+/// All attributes of a configuration, for a request as it was received and as it is at its end.
+pub fn explained(config: &Config, received: &Phase<'_>, end: &Phase<'_>) -> Vec<Explained> {
     let all = config.attributes.iter().enumerate();
-    all.map(|(i, attribute)| explain(i, attribute, config, model, args)).collect()
+    all.map(|(i, attribute)| {
+        let conditions = match attribute.phase {
+            AttributePhase::OnRequest => received,
+            AttributePhase::AfterResponse => end,
+        };
+        let templates = match attribute.path {
+            PathSource::Sent => conditions,
+            PathSource::Received => received,
+        };
+        explain(i, attribute, config, conditions.model, templates.args)
+    })
+    .collect()
 }
 
 /// Where the expression at a path of the configuration is evaluated.
@@ -57,8 +77,8 @@ fn explain(
         says,
         class,
         phase: match attribute.phase {
-            Phase::OnRequest => "ON_REQUEST",
-            Phase::AfterResponse => "AFTER_RESPONSE",
+            AttributePhase::OnRequest => "ON_REQUEST",
+            AttributePhase::AfterResponse => "AFTER_RESPONSE",
         },
     };
     for (j, entry) in attribute.entries.iter().enumerate() {
@@ -83,6 +103,11 @@ fn explain(
         }
     }
     let looked_up = |tree: &Tree| tree.find(args.method.as_bytes(), args.path.as_bytes());
+    let which = |says: String| match (&args.rewrite, attribute.path) {
+        (None, _) => says,
+        (Some(_), PathSource::Received) => format!("{says} (path as received)"),
+        (Some(_), PathSource::Sent) => format!("{says} (path as sent)"),
+    };
     let mut operations = Tree::default();
     for (number, operation) in (0..).zip(&attribute.operations) {
         // Those with conflicts have been left out already.
@@ -93,7 +118,7 @@ fn explain(
         let method = operation.method.as_deref().unwrap_or("any method");
         let says = format!("{method} {}{}", operation.template.text(), as_get(args, method));
         let rule = format!("{at}.operations[{j}]");
-        return found(Some(&operation.value), rule, says, "template tree".to_owned());
+        return found(Some(&operation.value), rule, which(says), "template tree".to_owned());
     }
     let mut described = Tree::default();
     for (number, operation) in (0..).zip(&attribute.described) {
@@ -104,7 +129,7 @@ fn explain(
         let method = operation.method;
         let says = format!("{method} {}{}", operation.template.text(), as_get(args, method));
         let rule = format!("{at}.openapi.{}", operation.place);
-        return found(Some(&operation.name), rule, says, "template tree".to_owned());
+        return found(Some(&operation.name), rule, which(says), "template tree".to_owned());
     }
     found(None, at, "no rule matches".to_owned(), String::new())
 }

@@ -38,6 +38,11 @@ pub struct Statistics {
 
 impl Model {
     /// A proxy with the attributes of a request.
+    /// The route has rewritten the request to that of another model.
+    pub fn rewrite(&mut self, sent: &Self) {
+        self.root["request"] = sent.root["request"].clone();
+    }
+
     pub fn new(root: Value) -> Self {
         Self { root, expressions: Vec::new(), passing: None, published: Vec::new() }
     }

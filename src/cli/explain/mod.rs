@@ -22,7 +22,7 @@ use crate::lint::{left_out, not_in_force};
 use host::{Model, Statistics};
 
 /// Arguments of `explain`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct ExplainArgs {
     /// A plugin configuration, or a document that holds one; of a bootstrap the node's metadata count too
     #[arg(value_name = "FILE")]
@@ -31,6 +31,9 @@ pub struct ExplainArgs {
     pub method: String,
     /// Path with its query, as received
     pub path: String,
+    /// Path that the route rewrites it to, with its query
+    #[arg(long, value_name = "PATH")]
+    pub rewrite: Option<String>,
     /// Request headers
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
     pub headers: Vec<(String, String)>,
@@ -71,6 +74,16 @@ fn pair(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
+// === impl ExplainArgs ===
+
+impl ExplainArgs {
+    /// The request as the proxy sends it.
+    fn sent(&self) -> Self {
+        let path = self.rewrite.clone().unwrap_or_else(|| self.path.clone());
+        Self { path, ..self.clone() }
+    }
+}
+
 /// Explains one request.
 pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     let (documents, broken) = load(std::slice::from_ref(&args.file))?;
@@ -84,7 +97,10 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
         bail!("{} holds {} plugin configurations", args.file.display(), found.len());
     };
     let node = documents[plugin.document].node.get("node").map(crate::text::Node::to_json);
-    let mut model = Model::new(model::attributes(args, node.unwrap_or_default()));
+    let node = node.unwrap_or_default();
+    let sent = args.sent();
+    let mut model = Model::new(model::attributes(args, node.clone()));
+    let rewritten = Model::new(model::attributes(&sent, node));
     let taken = configure(plugin.text.as_bytes(), &mut model);
     let (Ok((config, _)), Ok(Configured { plan, problems })) =
         (config::parse(plugin.text.as_bytes()), taken)
@@ -94,12 +110,15 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     if !problems.is_empty() {
         eprintln!("opmeter: {}", left_out(problems.len()));
     }
-    let attributes = attribute::explained(&config, &model, args);
+    let received = attribute::Phase { model: &model, args };
+    let at_the_end = attribute::Phase { model: &rewritten, args: &sent };
+    let attributes = attribute::explained(&config, &received, &at_the_end);
     let mut statistics = Statistics::default();
     let mut recorder = Recorder::new(plan, &mut model, &mut statistics);
     let mut stream = Stream::default();
     model.pass(Some(Message::Request));
     recorder.on_request(&mut stream, &mut model, &mut statistics);
+    model.rewrite(&rewritten);
     model.pass(Some(Message::Response));
     recorder.on_response(&mut stream, &mut model, &mut statistics);
     model.pass(None);

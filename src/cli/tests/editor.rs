@@ -46,7 +46,7 @@ fn an_editor_completes_a_plugin_configuration() {
     }
     desk.offers(
         "attributes:\n- output_attribute: op\n  m¦",
-        &["match", "openapi", "operations", "phase"],
+        &["match", "openapi", "operations", "path_source", "phase"],
     );
     desk.offers("attributes:\n- phase: ¦", &["AFTER_RESPONSE", "ON_REQUEST", "PHASE_UNSPECIFIED"]);
     desk.offers("telemetry:\n  metrics:\n  - ¦", &["overrides", "providers", "reportingInterval"]);

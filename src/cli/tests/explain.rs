@@ -20,6 +20,35 @@ fn a_request_is_explained_from_operation_to_scrape() {
 }
 
 #[test]
+fn a_rewritten_path_is_told_from_the_one_received() {
+    let of = |config: &str, wanted: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("plugin.json"), config).unwrap();
+        let args = ["explain", "plugin.json", "GET", "/api/items/7", "--rewrite", "/items/7"];
+        let output = opmeter(folder.path(), &[&args[..], &["--format", "json"]].concat());
+        let json: serde_json::Value = serde_json::from_str(&output.stdout).expect("JSON");
+        let attribute = &json["attributes"][0];
+        assert_eq!(attribute["value"], wanted, "{attribute}");
+        // What the recorder makes of it is the same.
+        assert!(output.stdout.contains(&format!("op=.={wanted};.;")), "{}", output.stdout);
+        attribute["says"].as_str().unwrap().to_owned()
+    };
+    let config = |source: &str| {
+        format!(
+            r#"{{"attributes":[{{"output_attribute":"op"{source},"operations":[
+                {{"path":"/api/items/{{id}}","value":"in"}},{{"path":"/items/{{id}}","value":"out"}}]}}],
+                "metrics":[{{"dimensions":{{"op":"op"}}}}]}}"#
+        )
+    };
+    assert!(of(&config(""), "in").ends_with("(path as received)"));
+    assert!(of(&config(r#","path_source":"SENT""#), "out").ends_with("(path as sent)"));
+    let matching = r#"{"attributes":[{"output_attribute":"op","match":[
+        {"condition":"request.url_path == '/items/7'","value":"end"}]}],
+        "metrics":[{"dimensions":{"op":"op"}}]}"#;
+    of(matching, "end");
+}
+
+#[test]
 fn every_kind_of_rule_is_named() {
     let of = |args: &[&str]| {
         let all = [&["explain", "opmeter.yaml", "--format", "json"], args].concat();

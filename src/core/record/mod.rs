@@ -226,7 +226,7 @@ impl Recorder {
         if stream.kind == Kind::Request {
             self.recall(stream, host);
         }
-        if let Some(Exchanged { added, .. }) = &stream.exchange {
+        if let (Kind::Request, Some(Exchanged { added, .. })) = (stream.kind, &stream.exchange) {
             self.scratch.subtract(Fact::RequestBytes, added.request);
             self.scratch.subtract(Fact::ResponseBytes, added.response);
         }
