@@ -65,6 +65,8 @@ impl Mounts {
     /// What a filter records of a request that is over.
     pub fn share(&mut self, recorder: &Recorder) -> Share {
         let marked = self.others.exist();
+        // A request's filters log before its access loggers, so what these have logged was another request.
+        self.logged.retain(|logged| logged.is_filter);
         self.share_of(recorder, true, marked)
     }
 

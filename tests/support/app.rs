@@ -60,6 +60,15 @@ impl App {
         requests.iter().map(|(_, headers)| headers.clone()).collect()
     }
 
+    /// Headers of the requests since this was asked last, which are forgotten.
+    ///
+    /// # Panics
+    /// When the server's task has panicked.
+    pub fn take(&self) -> Vec<HeaderMap> {
+        let mut requests = self.requests.lock().expect("no panic in the server");
+        requests.drain(..).map(|(_, headers)| headers).collect()
+    }
+
     /// Targets of all requests so far: path and query.
     ///
     /// # Panics

@@ -10,7 +10,7 @@
 //! What a proxy sends elsewhere is received by [`otlp`] and [`statsd`]; [`chain`] is a proxy among other filters.
 //!
 //! What takes two proxies runs on two: [`mesh`] starts real sidecars, [`app`] what they stand before, and [`scrape`] reads
-//! what they tell.
+//! what they tell. [`fleet`] is one with many mounts of the module.
 
 pub mod app;
 pub mod case;
@@ -20,6 +20,7 @@ pub mod check;
 pub mod counter;
 pub mod engine;
 pub mod envoy;
+pub mod fleet;
 pub mod grpc;
 pub mod http;
 pub mod load;

@@ -33,6 +33,17 @@ impl Scrape {
         Ok(Self { text, series })
     }
 
+    /// Scrapes the metrics whose stat names match a regular expression, which costs less.
+    ///
+    /// # Errors
+    /// When the answer is not in Prometheus' text format.
+    pub async fn matching(envoy: &Envoy, filter: &str) -> Result<Self> {
+        let text =
+            http::get(envoy.metrics_port, &format!("/stats/prometheus?filter={filter}")).await?;
+        let series = parse_scrape(&text)?;
+        Ok(Self { text, series })
+    }
+
     /// Scrapes until the metric's series add up to `total` or more.
     ///
     /// # Errors

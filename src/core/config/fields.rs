@@ -11,6 +11,9 @@ pub(super) struct Schema {
     pub narrowing: &'static [&'static str],
 }
 
+/// In [`Schema::narrowing`]: every unknown field. Where all fields select something, so does one of a later version.
+pub(super) const UNKNOWN: &str = "";
+
 /// One JSON object under reading. Wrong values are reported and read as absent.
 pub(super) struct Fields<'v, 'd> {
     path: String,
@@ -173,8 +176,9 @@ impl<'v, 'd> Fields<'v, 'd> {
             let is = |name: &&&str| **name == key || camel(name) == *key;
             if !allowed.iter().any(|n| is(&n)) {
                 let hint = suggestion(key, allowed.iter().copied());
-                let narrowing = self.schema.narrowing.iter();
-                let meant = narrowing.copied().find(|name| is_misspelt(key, name));
+                let narrowing = self.schema.narrowing;
+                let is_meant = |name: &&str| *name == UNKNOWN || is_misspelt(key, name);
+                let meant = narrowing.iter().copied().find(is_meant);
                 let consequence = self.consequence(meant.unwrap_or_default());
                 let allowed = allowed.join(", ");
                 self.report(

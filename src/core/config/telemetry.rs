@@ -4,7 +4,7 @@
 //! overridden label by label; of `disabled` the last word counts, per metric and per side, and disabling all metrics
 //! counts until any later override of that side.
 
-use super::fields::{Fields, Located, Schema};
+use super::fields::{Fields, Located, Schema, UNKNOWN};
 use super::{Dimension, Override, Target, When};
 use crate::diag::Diagnostic;
 use crate::metric::standard;
@@ -55,15 +55,15 @@ const METRICS: &[&str] = &[
 const MODES: &[&str] = &["CLIENT_AND_SERVER", "CLIENT", "SERVER"];
 const OPERATIONS: &[&str] = &["UPSERT", "REMOVE"];
 
-const TELEMETRY: Schema = Schema { allowed: &["metrics", "provider"], narrowing: &[] };
+const TELEMETRY: Schema = Schema { allowed: &["metrics", "provider"], narrowing: &["provider"] };
 const ENTRY: Schema =
     Schema { allowed: &["overrides", "providers", "reportingInterval"], narrowing: &["providers"] };
-const PROVIDER: Schema = Schema { allowed: &["name"], narrowing: &["name"] };
+const PROVIDER: Schema = Schema { allowed: &["name"], narrowing: &["name", UNKNOWN] };
 const OVERRIDE: Schema =
     Schema { allowed: &["disabled", "match", "tagOverrides"], narrowing: &["match"] };
 const MATCH: Schema = Schema {
     allowed: &["customMetric", "metric", "mode"],
-    narrowing: &["customMetric", "metric", "mode"],
+    narrowing: &["customMetric", "metric", "mode", UNKNOWN],
 };
 const TAG: Schema = Schema { allowed: &["operation", "value"], narrowing: &["operation", "value"] };
 
@@ -77,7 +77,10 @@ pub(super) fn read(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> Teleme
     // concern and who is in force; where that is somebody else, nothing is.
     let mut ours = true;
     let mut providers_at = String::new();
-    for at in fields.list("metrics") {
+    let entries = fields.list("metrics");
+    // Else nobody knows which entries are ours.
+    let usable = !fields.is_too_wide();
+    for at in entries {
         let mut fields = Fields::open(at, &ENTRY, diagnostics);
         let interval = fields.milliseconds("reportingInterval");
         let (providers, overrides) = (fields.list("providers"), fields.list("overrides"));
@@ -103,6 +106,9 @@ pub(super) fn read(at: Located<'_>, diagnostics: &mut Vec<Diagnostic>) -> Teleme
             telemetry.overrides.truncate(before);
             telemetry.disabled = disabled;
         }
+    }
+    if !usable {
+        return Telemetry::default();
     }
     if !ours {
         let problem = format!("\"{provider}\" is not among them, no standard metrics are left");

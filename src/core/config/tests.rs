@@ -113,6 +113,35 @@ fn a_field_of_a_later_version_is_left_out_alone() {
 }
 
 #[test]
+fn an_unknown_selector_selects_nothing() {
+    let text = r#"{"telemetry":{"metrics":[{"overrides":[{"match":{"workload":"a"},"disabled":true}]},
+        {"providers":[{"kind":"a"}],"overrides":[{"disabled":true}]}]}}"#;
+    let (config, problems) = parse(text.as_bytes()).unwrap();
+    assert_eq!(config.disabled, Disabled::default());
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        problems,
+        [
+            "telemetry.metrics[0].overrides[0].match.workload: unknown field; the entry has no effect; allowed: \
+             customMetric, metric, mode",
+            "telemetry.metrics[1].providers[0].kind: unknown field; the entry has no effect; allowed: name",
+        ]
+    );
+}
+
+#[test]
+fn without_a_provider_that_can_be_read_a_telemetry_has_no_effect() {
+    for provider in [r#""provider":7"#, r#""providr":"mine""#] {
+        let text = format!(
+            r#"{{"telemetry":{{{provider},"metrics":[{{"providers":[{{"name":"mine"}}],"overrides":[{{"disabled":true}}]}}]}}}}"#
+        );
+        let (config, problems) = parse(text.as_bytes()).unwrap();
+        assert_eq!((config.disabled, problems.len()), (Disabled::default(), 1), "{provider}");
+        assert!(config.standard_metrics && config.metrics.is_empty(), "{provider}");
+    }
+}
+
+#[test]
 fn a_struct_is_named() {
     reported(
         "\n\u{b}\n\u{1}a\u{12}\u{6}\u{1a}\u{4}text",

@@ -238,6 +238,7 @@ pub struct Stats {
 }
 
 impl Stats {
+    #[allow(dead_code, reason = "not every test that shares this file adds series up")]
     /// Sum over all series of a metric.
     pub fn total(&self, metric: &str) -> u64 {
         let of = |name: &str| name == metric || name.ends_with(&format!(";.;{metric}"));
