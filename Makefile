@@ -1,7 +1,7 @@
 # opmeter: per-operation Istio metrics for any Envoy. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo-report generated build envoy-path test test-versions test-shared check unit wasm-test bench bench-core memory reload soak reproduce manifests fuzz fuzz-build deny clean
+.PHONY: help run demo-report generated build envoy-path test test-versions test-shared istio-parts test-istio check unit wasm-test bench bench-core memory reload soak reproduce manifests fuzz fuzz-build deny clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,12 @@ test-versions: build ## The end-to-end tests on every supported Envoy, or on VER
 
 test-shared: build ## The corpus in Envoys whose directions share a configuration, every way: VERSIONS="1.36.4 1.40.0", CASES=exchange
 	@make/test-shared.sh
+
+istio-parts: ## Build or unpack the parts of a real Istio, once, below .tools: 15 to 30 minutes
+	@make/istio-parts.sh
+
+test-istio: build ## The manifests and the module on a real Istio, as root, under six minutes; ARGS=NAME for some tests
+	@make/test-istio.sh
 
 check: ## Formatting, lints and documentation without warnings
 	@make/check.sh
