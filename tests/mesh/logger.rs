@@ -283,3 +283,30 @@ async fn a_request_that_cannot_be_read_counts_as_one() {
         assert!(scrape.all(OPENED).is_empty());
     }
 }
+
+/// A listener writes an entry for each connection, with the protocol of its requests; what broke off before it was a whole
+/// request is one, without a response.
+#[tokio::test]
+async fn a_connection_of_requests_is_no_request() {
+    let Some(envoy) = real_envoy() else { return };
+    let app = App::start(&[]).await.unwrap();
+    let log = Log { of_listener: true, ..Log::new("{}") };
+    let proxy = logging(app.port, log).start(&envoy).await.unwrap();
+    let mut partial = TcpStream::connect(("127.0.0.1", proxy.traffic_port)).await.unwrap();
+    partial.write_all(b"GET /items HTTP/1.1\r\nho").await.unwrap();
+    ask(&proxy, 3).await;
+    drop(partial);
+    let closing = b"GET /items HTTP/1.1\r\nhost: ratings:9080\r\nconnection: close\r\n\r\n";
+    http::raw(proxy.traffic_port, closing).await.unwrap();
+    Scrape::when(&proxy, REQUESTS, 5.0).await.unwrap();
+    // The entries of the connections come when they are closed.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let scrape = Scrape::when(&proxy, REQUESTS, 5.0).await.unwrap();
+    let count = |code: &str| {
+        let all = scrape.all(REQUESTS).into_iter();
+        all.filter(|series| series.labels["response_code"] == code).map(|s| s.value).sum::<f64>()
+    };
+    assert_eq!((count("200"), count("0")), (4.0, 1.0));
+    assert_eq!(scrape.total(OPENED), 0.0);
+    no_errors(&proxy).await;
+}

@@ -106,6 +106,8 @@ pub struct Log {
     pub http_options: Value,
     /// `access_log_options` of the TCP proxy.
     pub tcp_options: Value,
+    /// Whether the listener for HTTP itself writes entries too, one for each connection.
+    pub of_listener: bool,
 }
 
 /// What connections a sidecar accepts.
@@ -237,6 +239,7 @@ impl Log {
             vm_id: String::new(),
             http_options: json!({}),
             tcp_options: json!({}),
+            of_listener: false,
         }
     }
 }

@@ -187,6 +187,7 @@ fn response_attributes(response: &Response) -> Value {
         .with("flags", mask(&response.flags))
         .with("headers", headers(response.all_headers()));
     attributes.set("trailers", text_map(&response.trailers));
+    attributes.set("code_details", "how it ended");
     attributes.set("size", size(response.body_bytes));
     let headers = header_size(&response.headers) + header_size(&response.trailers);
     attributes.set("total_size", size(response.body_bytes) + headers);

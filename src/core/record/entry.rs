@@ -6,7 +6,7 @@ use super::health::Errors;
 use super::queries::{keys_by_reporter, query};
 use super::scratch::Scratch;
 use super::stream::{Kind, Outcome, Stream};
-use crate::attribute::{Fact, Facts, Query};
+use crate::attribute::{Fact, Facts, Query, decode};
 use crate::config::Phase;
 use crate::expr::Numbers;
 use crate::metric::standard::Occasion;
@@ -20,6 +20,7 @@ pub(super) struct Entries {
     early: Option<Query>,
     request: Query,
     connection: Query,
+    has_details: Option<ExprId>,
     published: Vec<Published>,
 }
 
@@ -36,6 +37,10 @@ struct Published {
 
 /// Tells requests from connections: even a request that could not be read has a protocol.
 const IS_REQUEST: &str = "has(request.protocol)";
+
+/// Tells requests without a response from the connection that carried them, which has a protocol too: of every request Envoy
+/// says how it ended.
+const HAS_DETAILS: &str = "has(response.code_details)";
 
 impl Recorder {
     /// Whether metrics of TCP connections are recorded.
@@ -69,7 +74,7 @@ impl Recorder {
         } else {
             self.recall(&stream, host);
         }
-        if self.is_over() {
+        if self.is_over() && (stream.is_connection() || self.is_request(&entries, host)) {
             if stream.share != Share::All {
                 errors.duplicate();
             }
@@ -79,6 +84,18 @@ impl Recorder {
             self.finish(&mut stream, errors, host, sink);
         }
         self.entries = Some(entries);
+    }
+
+    /// Whether what has the protocol of a request is one. A listener writes an entry for each connection; its requests are
+    /// the connection manager's to tell. Where nobody knows, it is one.
+    fn is_request(&self, entries: &Entries, host: &mut impl Host) -> bool {
+        let facts = Facts::new(&self.scratch.facts, &self.scratch.ranges);
+        if facts.int(Fact::ResponseCode).is_some() {
+            return true;
+        }
+        let mut answer = Vec::new();
+        let asked = entries.has_details.map(|details| host.evaluate(details, &mut answer));
+        asked != Some(Ok(())) || decode::boolean(&answer) != Some(false)
     }
 
     fn is_over(&self) -> bool {
@@ -106,6 +123,7 @@ impl Entries {
             early,
             request: query(&request, &plan.request, &plan.reads, host).only_if(IS_REQUEST, host),
             connection: query(&connection, &plan.connection, &plan.reads, host),
+            has_details: host.compile(HAS_DETAILS).ok(),
             published: Published::all(plan, host),
         }
     }

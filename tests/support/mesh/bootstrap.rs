@@ -157,6 +157,9 @@ fn logging(sidecar: &Sidecar, mut listener: Value, options: impl Fn(&Log) -> &Va
         let mut logger = access_logger(&log.config, &sidecar.module);
         logger["typed_config"]["config"]["vm_config"]["vm_id"] = log.vm_id.as_str().into();
         log_to(&mut listener, &logger, options(log));
+        if log.of_listener {
+            listener["access_log"] = json!([logger]);
+        }
     }
     listener
 }
