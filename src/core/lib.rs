@@ -39,7 +39,7 @@ mod text;
 
 pub use diag::{Diagnostic, Severity};
 pub use hash::Hashing;
-pub use load::{Loaded, load};
+pub use load::{Loaded, Readable, load, readable, readable_plan};
 pub use plan::Plan;
 pub use record::{Recorder, Share, Stream};
 

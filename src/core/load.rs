@@ -22,12 +22,19 @@ pub struct Loaded {
     pub problems: Vec<Diagnostic>,
     /// Whether another VM of this process has read the same configuration before, and so has reported its problems.
     pub reported: bool,
+    /// Where nothing could be read: the text that is in force instead.
+    pub instead: Option<Readable>,
 }
+
+/// The text of a plugin that could be read last, by its hash; `None` where there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readable(Option<u64>);
 
 /// Hash of the text that a plugin was given last. The names have no version: an older or newer module goes on with them.
 const SEEN: &str = "opmeter.configuration.seen.";
-/// The last text of a plugin that could be read.
+/// The last text of a plugin that could be read, and its hash.
 const READABLE: &str = "opmeter.configuration.readable.";
+const READABLE_HASH: &str = "opmeter.configuration.readable-hash.";
 
 /// Loads the configuration of a plugin, which is known by `name`; `None` when the proxy does not hand one over.
 pub fn load(name: &str, text: Option<&[u8]>, host: &mut impl Host, sink: &mut impl Sink) -> Loaded {
@@ -41,11 +48,19 @@ pub fn load(name: &str, text: Option<&[u8]>, host: &mut impl Host, sink: &mut im
             if !reported {
                 // Without it an unreadable configuration would find nothing to go on with, no more.
                 let _ = sink.share(&[READABLE, name].concat(), text, None);
+                let hash = cut::hash(text).to_le_bytes();
+                let _ = sink.share(&[READABLE_HASH, name].concat(), &hash, None);
             }
-            Loaded { plan: Some(plan), verdict: Verdict::Accepted, problems, reported }
+            Loaded {
+                plan: Some(plan),
+                verdict: Verdict::Accepted,
+                problems,
+                reported,
+                instead: None,
+            }
         }
         Err(Unusable::Strict(problems)) => {
-            Loaded { plan: None, verdict: Verdict::Rejected, problems, reported }
+            Loaded { plan: None, verdict: Verdict::Rejected, problems, reported, instead: None }
         }
         Err(Unusable::Unreadable(problem)) => last_readable(name, problem, reported, host, sink),
     }
@@ -58,17 +73,37 @@ fn last_readable(
     host: &mut impl Host,
     sink: &mut impl Sink,
 ) -> Loaded {
+    let (plan, readable) = readable_plan(name, host, sink);
+    problem.message.push_str(match plan {
+        Some(_) => "; the last readable configuration stays in force",
+        None => "; nothing is counted",
+    });
+    let (verdict, problems) = (Verdict::Unreadable, vec![problem]);
+    Loaded { plan, verdict, problems, reported, instead: Some(readable) }
+}
+
+/// The plan of the last readable text of a plugin, and which text that is. For a plugin whose own text cannot be read, and
+/// that Envoy uses again: other configurations may have come and gone since.
+pub fn readable_plan(
+    name: &str,
+    host: &mut impl Host,
+    sink: &mut impl Sink,
+) -> (Option<Plan>, Readable) {
+    let readable = readable(name, sink);
     let mut text = Vec::new();
     let found = sink.shared(&[READABLE, name].concat(), &mut text);
     let plan = match found {
         Ok(Some(_)) => configure(&text, host).ok().map(|configured| configured.plan),
         _ => None,
     };
-    problem.message.push_str(match plan {
-        Some(_) => "; the last readable configuration stays in force",
-        None => "; nothing is counted",
-    });
-    Loaded { plan, verdict: Verdict::Unreadable, problems: vec![problem], reported }
+    (plan, readable)
+}
+
+/// Which text of a plugin could be read last.
+pub fn readable(name: &str, sink: &mut impl Sink) -> Readable {
+    let mut hash = Vec::new();
+    let found = matches!(sink.shared(&[READABLE_HASH, name].concat(), &mut hash), Ok(Some(_)));
+    Readable(if found { hash.try_into().ok().map(u64::from_le_bytes) } else { None })
 }
 
 /// Whether a VM of this process was given the same text last; from now on it was.

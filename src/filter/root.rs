@@ -5,8 +5,15 @@ use crate::host::Proxy;
 use crate::streams;
 use opmeter_core::port::MetricId;
 use opmeter_core::record::{self, Verdict};
-use opmeter_core::{Loaded, Recorder, load};
+use opmeter_core::{Loaded, Plan, Readable, Recorder, load, readable, readable_plan};
 use proxy_wasm::types::LogLevel;
+
+/// What stays in force for a plugin whose own configuration cannot be read.
+#[derive(Clone, Debug)]
+pub struct Fallback {
+    plugin: String,
+    text: Readable,
+}
 
 /// Paths of what a plugin is known by.
 const PLUGIN_NAME: &[u8] = b"plugin_name";
@@ -17,8 +24,9 @@ const PLUGIN_ROOT_ID: &[u8] = b"plugin_root_id";
 pub fn on_configure(context: u32) -> bool {
     follow_log_level();
     let text = abi::plugin_configuration();
-    let Loaded { plan, verdict, problems, reported } =
-        load(&plugin_name(), text.as_deref().ok(), &mut Proxy, &mut Proxy);
+    let name = plugin_name();
+    let Loaded { plan, verdict, problems, reported, instead } =
+        load(&name, text.as_deref().ok(), &mut Proxy, &mut Proxy);
     if !reported {
         let refused = if verdict == Verdict::Rejected { " refused" } else { "" };
         for problem in &problems {
@@ -31,14 +39,37 @@ pub fn on_configure(context: u32) -> bool {
     let counter = record::count_configuration(verdict, plan.is_some(), problems.len(), &mut Proxy);
     streams::set_counter(counter.map(|MetricId(id)| id));
     if let Some(plan) = plan {
-        let recorder = Recorder::new(plan, &mut Proxy, &mut Proxy);
-        let interval = recorder.tick_period();
-        streams::configure(context, recorder);
-        if let Err(status) = abi::set_tick_period(interval) {
-            log::warn!("streams that last are reported at their end only (status {status})");
-        }
+        put_in_force(context, plan);
+    }
+    if let Some(text) = instead {
+        streams::set_fallback(context, Fallback { plugin: name, text });
     }
     verdict != Verdict::Rejected
+}
+
+fn put_in_force(context: u32, plan: Plan) {
+    let recorder = Recorder::new(plan, &mut Proxy, &mut Proxy);
+    let interval = recorder.tick_period();
+    streams::configure(context, recorder);
+    if let Err(status) = abi::set_tick_period(interval) {
+        log::warn!("streams that last are reported at their end only (status {status})");
+    }
+}
+
+// === impl Fallback ===
+
+impl Fallback {
+    /// A stream comes to a plugin whose own configuration cannot be read: what can be read may be another text by now.
+    pub fn refresh(&mut self, context: u32) {
+        if readable(&self.plugin, &mut Proxy) == self.text {
+            return;
+        }
+        let (plan, text) = readable_plan(&self.plugin, &mut Proxy, &mut Proxy);
+        self.text = text;
+        if let Some(plan) = plan {
+            put_in_force(context, plan);
+        }
+    }
 }
 
 /// Name and root id, which a plugin keeps when its configuration changes.

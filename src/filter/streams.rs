@@ -3,6 +3,7 @@
 use crate::abi;
 use crate::host::Proxy;
 use crate::mounts::Mounts;
+use crate::root::Fallback;
 use hashbrown::HashMap;
 use opmeter_core::{Hashing, Recorder, Stream};
 use std::cell::RefCell;
@@ -25,6 +26,8 @@ struct Contexts {
     streams: HashMap<u32, Context, Hashing>,
     mounts: Mounts,
     siblings: Siblings,
+    /// Plugins whose own configuration cannot be read.
+    fallbacks: Vec<(u32, Fallback)>,
 }
 
 /// Whether several plugins of this VM do the same for requests.
@@ -53,8 +56,29 @@ pub fn configure(root: u32, recorder: Recorder) {
     with(Contexts::on_mounts_changed);
 }
 
+/// A plugin whose own configuration cannot be read.
+pub fn set_fallback(root: u32, fallback: Fallback) {
+    with(|contexts| contexts.fallbacks.push((root, fallback)));
+}
+
+/// Looks for a configuration that could be read since.
+fn refresh(root: u32, stream: Option<u32>) {
+    let fallback = with(|contexts| {
+        let place = contexts.fallbacks.iter().position(|(known, _)| *known == root)?;
+        Some(contexts.fallbacks.remove(place).1)
+    });
+    let Some(mut fallback) = fallback.flatten() else { return };
+    let _ = abi::set_effective_context(root);
+    fallback.refresh(root);
+    set_fallback(root, fallback);
+    if let Some(stream) = stream {
+        let _ = abi::set_effective_context(stream);
+    }
+}
+
 /// A stream begins. One of a plugin nobody knows is let pass without metrics.
 pub fn add(id: u32, root: u32) {
+    refresh(root, Some(id));
     with(|contexts| {
         if let Some(recorder) = contexts.root(root) {
             let context = Context { root, recorder, stream: Stream::default() };
@@ -76,6 +100,7 @@ pub fn remove(id: u32) {
             mounts.on_delete();
         } else {
             contexts.roots.retain(|(root, _)| *root != id);
+            contexts.fallbacks.retain(|(root, _)| *root != id);
             contexts.on_mounts_changed();
         }
     });
@@ -122,6 +147,8 @@ pub fn on_connection(id: u32) {
 
 /// A stream is over; or, when the context is a plugin's, an access log gets an entry.
 pub fn on_log(id: u32) {
+    // Only a plugin's own context has a fallback: an entry of an access log.
+    refresh(id, None);
     with(|contexts| {
         let Contexts { streams, mounts, .. } = contexts;
         if let Some(Context { recorder, stream, .. }) = streams.get_mut(&id) {

@@ -13,7 +13,7 @@ const MAX_SPARE: usize = 64;
 const MAX_SPARE_BYTES: usize = 4 * 1024;
 
 /// Path of a request's protocol, and its value for HTTP/3.
-const PROTOCOL: &str = "request\0protocol";
+pub(super) const PROTOCOL: &str = "request\0protocol";
 const HTTP_3: &[u8] = b"HTTP/3";
 
 /// Whether the request in hand came over HTTP/3.

@@ -2,6 +2,7 @@
 //! standard metrics of a stream are recorded by one of them, the first.
 
 use super::Recorder;
+use super::arrival::PROTOCOL;
 use super::health::Errors;
 use super::stream::{Kind, Stream};
 use crate::metric::standard::Occasion;
@@ -26,6 +27,13 @@ const MESSAGES: &str = "opmeter_messages_";
 const CONNECTION: &str = "opmeter_connection_";
 /// The same of the mount that exchanges metadata.
 const EXCHANGE: &str = "opmeter_exchange";
+
+/// Whether the connection in hand is one of the HTTP connection manager's: its requests are recorded, not the connection.
+/// Istio adds plugins of type `NETWORK` to the filter chains of HTTP too.
+fn carries_requests(host: &mut impl Host) -> bool {
+    let mut protocol = Vec::new();
+    host.attribute(PROTOCOL, &mut protocol).is_ok() && protocol.starts_with(b"HTTP/")
+}
 
 impl Recorder {
     /// The stat prefix under which standard metrics of requests are recorded; `None` where there are none.
@@ -63,6 +71,10 @@ impl Recorder {
         host: &mut impl Host,
         errors: &mut Errors,
     ) -> bool {
+        if stream.lasting.is_none() && stream.is_connection() && carries_requests(host) {
+            stream.lasting = Some(Share::Nothing);
+            return false;
+        }
         let share = stream.lasting.unwrap_or_else(|| self.claim(stream, host));
         if stream.lasting.is_none() && share != stream.share {
             errors.duplicate();
