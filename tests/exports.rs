@@ -4,7 +4,7 @@ use support::module;
 use walrus::Module;
 
 /// V8 compiles the module on Envoy's main thread, at about 0.65 ms per KB.
-const MAX_BYTES: usize = 264 * 1024;
+const MAX_BYTES: usize = 266 * 1024;
 
 #[test]
 fn it_exports_what_it_handles_and_nothing_else() {
