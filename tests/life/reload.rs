@@ -258,6 +258,20 @@ async fn broken(envoy: &Path, updates: Updates) {
     let odd = series.iter().filter(|s| s.labels["generation"] == "odd").map(|s| s.value);
     let odd: f64 = odd.sum();
     assert!(odd > 0.9 * more.total() as f64, "{odd} of {}", more.total());
+    // The same unreadable text again: Envoy may use the plugin of the listener that drains.
+    sidecar.config = "{".to_owned();
+    sidecar.update(&proxy).unwrap();
+    rises(&proxy, taken, good + 5.0).await;
+    let load = Load::start(proxy.traffic_port, CONNECTIONS, &PATHS);
+    load.wait_for(1_000).await.unwrap();
+    let again = load.stop().await.unwrap();
+    assert_eq!(again.other_than(200), 0);
+    let total = total + again.total() as f64;
+    let scrape = Scrape::when(&proxy, "istio_requests_total", total).await.unwrap();
+    let series = scrape.all("istio_requests_total");
+    let later = series.iter().filter(|s| s.labels["generation"] == "odd").map(|s| s.value);
+    let later = later.sum::<f64>() - odd;
+    assert!(later > 0.9 * again.total() as f64, "{later} of {}", again.total());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

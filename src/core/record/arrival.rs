@@ -42,7 +42,8 @@ impl Recorder {
         if self.plan.reads_content_type() {
             let value =
                 errors.host_call(Call::Header, host.header(Message::Request, "content-type"));
-            stream.grpc = Some(value.flatten().is_some_and(|value| is_grpc(&value)));
+            // What the proxy refuses to tell is looked for again at the end.
+            stream.grpc = value.map(|value| value.is_some_and(|value| is_grpc(&value)));
             stream.grpc_over_http3 = stream.grpc == Some(true) && is_http3(host);
         }
         if self.plan.received_path {

@@ -93,7 +93,11 @@ async fn base(mesh: &mut Mesh) -> Result<()> {
             }
         }
     }
+    // Longer than the interval of reports: Istio puts the plugin for TCP into filter chains of HTTP too.
+    tokio::time::sleep(std::time::Duration::from_secs(7)).await;
     for pod in [&mesh.productpage, &mesh.ratings] {
+        let opened = pod.scrape().await?.total("istio_tcp_connections_opened_total", &[]);
+        ensure!(opened == 0.0, "{opened} connections of HTTP are reported by {}", pod.name());
         let (own, merged) = (pod.scrape().await?, pod.scrape_port(15020).await?);
         let totals = [own, merged].map(|page| page.total("istio_requests_total", &[]));
         ensure!(totals[0] == totals[1], "15090 and 15020 of {}: {totals:?}", pod.name());
