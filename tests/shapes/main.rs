@@ -47,7 +47,7 @@ struct Shared {
 enum Started {
     Not,
     Failed(String),
-    Running(Box<[Chain; 3]>),
+    Running(Box<[Chain; 4]>),
 }
 
 fn main() -> ExitCode {

@@ -52,13 +52,16 @@ pub struct Host {
     pub inbound: Value,
 }
 
-/// One of the three.
+/// How a proxy has the module; empty without.
+pub type Mounts = &'static [Mount];
+
+/// One of the proxies.
 #[derive(Debug)]
 pub struct Proxy {
     /// The running proxy.
     pub envoy: Envoy,
-    /// How it has the module; none without.
-    pub mount: Option<Mount>,
+    /// How it has the module.
+    pub mounts: Mounts,
 }
 
 /// What a proxy has told since it started.
@@ -102,15 +105,15 @@ impl Proxy {
     /// When it does not come up.
     pub async fn start(
         binary: &Path,
-        mount: Option<Mount>,
+        mounts: Mounts,
         servers: Servers,
         hosts: &[Host],
     ) -> Result<Self> {
         let folder = envoy::folder()?;
-        let bootstrap = bootstrap::build(mount, servers, hosts, folder.path(), module::path())?;
+        let bootstrap = bootstrap::build(mounts, servers, hosts, folder.path(), module::path())?;
         let mut envoy = Envoy::start(binary, folder, &bootstrap, 1)?;
         ensure!(envoy.wait_until_up().await?, "Envoy ended:\n{}", envoy.log()?);
-        Ok(Self { envoy, mount })
+        Ok(Self { envoy, mounts })
     }
 
     /// What it has told until now.
@@ -142,10 +145,11 @@ impl Proxy {
 
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.mount {
-            None => "without the module",
-            Some(Mount::Filter) => "as filter",
-            Some(Mount::AccessLogger) => "as access logger",
+        f.write_str(match self.mounts {
+            [] => "without the module",
+            [Mount::Filter] => "as filter",
+            [Mount::AccessLogger] => "as access logger",
+            _ => "as filter and access logger",
         })
     }
 }

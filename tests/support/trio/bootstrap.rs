@@ -1,9 +1,9 @@
 //! The bootstrap of the three proxies.
 
+use super::Mounts;
 use super::listeners::{DIMENSIONS, Direction, Maker};
 use super::tls::Certificates;
 use super::{Host, Servers, clusters};
-use crate::engine::Mount;
 use crate::envoy::bootstrap::{TYPES, metrics_listener, pipe, socket, stats_tags};
 use crate::envoy::tls::relay_listener;
 use anyhow::Result;
@@ -12,13 +12,13 @@ use std::path::Path;
 
 /// Builds it; sockets between its listeners lie in `folder`.
 pub(super) fn build(
-    mount: Option<Mount>,
+    mounts: Mounts,
     servers: Servers,
     hosts: &[Host],
     folder: &Path,
     module: &Path,
 ) -> Result<Value> {
-    let maker = Maker { mount, module };
+    let maker = Maker { mounts, module };
     let certificates = Certificates::new()?;
     let mut listeners = vec![metrics_listener()];
     listeners.extend(http(&maker, &certificates, hosts, folder));

@@ -1,5 +1,6 @@
 //! The HTTP filters of every listener. All but the module, `grpc_stats` and the router are off until a host asks for them.
 
+use super::Mounts;
 use crate::engine::Mount;
 use crate::envoy::bootstrap::{TYPES, router, wasm_filter};
 use crate::grpc::descriptor;
@@ -47,9 +48,9 @@ const ALL: [Known; 10] = [
 ];
 
 /// The filters of a listener.
-pub(super) fn chain(mount: Option<Mount>, config: &str, module: &Path) -> Value {
+pub(super) fn chain(mounts: Mounts, config: &str, module: &Path) -> Value {
     let mut chain: Vec<Value> = ALL.iter().filter(|f| f.before).map(filter).collect();
-    if mount == Some(Mount::Filter) {
+    if mounts.contains(&Mount::Filter) {
         let opmeter = wasm_filter("http", config, module);
         chain.push(json!({ "name": "opmeter", "typed_config": opmeter }));
     }

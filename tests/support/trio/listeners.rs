@@ -1,5 +1,6 @@
 //! The listeners of the three proxies.
 
+use super::Mounts;
 use super::filters;
 use super::host::merge;
 use crate::engine::Mount;
@@ -22,7 +23,7 @@ pub(super) const DIMENSIONS: [&str; 2] = ["operation", "tenant"];
 /// Makes listeners that differ in the module only.
 pub(super) struct Maker<'a> {
     /// How the module is mounted.
-    pub mount: Option<Mount>,
+    pub mounts: Mounts,
     /// The module.
     pub module: &'a Path,
 }
@@ -55,7 +56,7 @@ impl Maker<'_> {
             "proxy_100_continue": true,
             "delayed_close_timeout": "0.200s",
             "route_config": { "name": name, "validate_clusters": false, "virtual_hosts": hosts },
-            "http_filters": filters::chain(self.mount, CONFIG, self.module),
+            "http_filters": filters::chain(self.mounts, CONFIG, self.module),
             "access_log": self.loggers(name, direction, "http", CONFIG),
         });
         merge(&mut manager, patch);
@@ -81,7 +82,7 @@ impl Maker<'_> {
         });
         merge(&mut proxy, patch);
         let mut filters: Vec<Value> = before.into_iter().collect();
-        if self.mount == Some(Mount::Filter) {
+        if self.mounts.contains(&Mount::Filter) {
             let opmeter = wasm_filter("network", "{}", self.module);
             filters.push(json!({ "name": "opmeter", "typed_config": opmeter }));
         }
@@ -114,7 +115,7 @@ impl Maker<'_> {
             },
         });
         let mut loggers = vec![log];
-        if self.mount == Some(Mount::AccessLogger) {
+        if self.mounts.contains(&Mount::AccessLogger) {
             // First, so that what is in the log is counted.
             loggers.insert(0, access_logger(config, self.module));
         }
