@@ -71,7 +71,9 @@ impl Recorder {
         host: &mut impl Host,
         errors: &mut Errors,
     ) -> bool {
-        if stream.lasting.is_none() && stream.is_connection() && carries_requests(host) {
+        // An entry of an access log was told from a request already.
+        let may_carry = stream.lasting.is_none() && !self.scratch.silent;
+        if stream.is_connection() && may_carry && carries_requests(host) {
             stream.lasting = Some(Share::Nothing);
             return false;
         }
