@@ -27,12 +27,14 @@ const DIMENSIONS: [(&str, &str); 9] = [
 ];
 
 /// What the module tells beside its metrics of requests.
-const OWN: [&str; 10] = [
+const OWN: [&str; 12] = [
     "istio_build",
     "opmeter_build",
     "opmeter_config_accepted_total",
     "opmeter_config_errors_total",
     "opmeter_config_rejected_total",
+    "opmeter_config_unreadable_total",
+    "opmeter_duplicate_streams_total",
     "opmeter_evaluation_errors_total",
     "opmeter_host_errors_total",
     "opmeter_peer_decode_errors_total",

@@ -129,7 +129,7 @@ async fn what_a_peer_tells_of_itself_stays_in_its_label() {
             "w\r\nx-injected: 1\r\n\r\nGET /forged HTTP/1.1\r\n\r\n",
             "w__x-injected: 1____GET /forged HTTP/1.1____",
         ),
-        ("component.proxy.tag.9;.", "component.proxy.tag.9_"),
+        ("component.proxy.tag.9;.", "component.proxy.tag.9;"),
         ("\u{0}\u{1}\u{7f}", "___"),
         ("cluster.w.http.w", "cluster.w.http.w"),
         ("\\\\\"\\n", "\\\\\"\\n"),

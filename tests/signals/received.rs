@@ -18,7 +18,7 @@ const CONFIG: &str = r#"{
             {"value": "slow", "path": "/slow"}]},
         {"output_attribute": "host", "phase": "ON_REQUEST", "match": [
             {"value": "shop", "condition": "request.host == 'shop.example'"}]},
-        {"output_attribute": "late_operation", "operations": [
+        {"output_attribute": "late_operation", "path_source": "SENT", "operations": [
             {"value": "get_item", "method": "GET", "path": "/items/{id}"},
             {"value": "rewritten", "path": "/internal/{*rest}"}]},
         {"output_attribute": "late_host", "match": [
