@@ -70,13 +70,16 @@ impl Mounts {
         self.share_of(recorder, true, marked)
     }
 
-    /// A filter has recorded a request over HTTP/3, whose entries of access logs are still to come.
-    pub fn on_http3(&mut self, recorder: &Recorder) {
+    /// What a filter records of a request over HTTP/3 that is no more. Other filters and the access loggers, whose entries
+    /// are still to come, see it by a mark.
+    pub fn share_of_http3(&mut self, recorder: &Recorder) -> Share {
         self.http3 = true;
-        if let Some(prefix) = recorder.request_prefix() {
-            // Without it an access logger would record the request once more.
-            let _ = recorder.claim_by_mark(&[MARK, prefix].concat(), &mut Proxy);
+        let Some(prefix) = recorder.request_prefix() else { return Share::All };
+        let share = recorder.claim_by_mark(&[MARK, prefix].concat(), &mut Proxy);
+        if share != Share::All {
+            self.warn(true);
         }
+        share
     }
 
     /// A context is no more: the logs of its request are written.

@@ -93,8 +93,9 @@ pub fn remove(id: u32) {
         let Contexts { streams, mounts, .. } = contexts;
         if let Some(Context { recorder, mut stream, .. }) = streams.remove(&id) {
             lend(&recorder, |recorder| {
-                if recorder.on_delete(&mut stream, &mut Proxy, &mut Proxy) {
-                    mounts.on_http3(recorder);
+                if recorder.is_unlogged(&stream, &mut Proxy) {
+                    stream.set_share(mounts.share_of_http3(recorder));
+                    recorder.on_log(&mut stream, &mut Proxy, &mut Proxy);
                 }
             });
             mounts.on_delete();

@@ -1,5 +1,5 @@
-//! Shapes of traffic, each through one chain of real proxies three times: without the module, with it as filter, with it
-//! as access logger. See [`support::trio`] for the chain.
+//! Shapes of traffic, each through one chain of real proxies four times: without the module, with it as filter, with it as
+//! access logger, and with two plugins as filters beside the access logger. See [`support::trio`] for the chain.
 //!
 //! Of each shape it is asserted that with the module
 //!

@@ -207,7 +207,7 @@ pub async fn run(shape: &Shape, chains: &mut [Chain; 4]) -> Result<()> {
         (&plain, "without the module"),
         (&others[0], "as filter"),
         (&others[1], "as access logger"),
-        (&others[2], "as filter and access logger"),
+        (&others[2], "as two filters and access logger"),
     ];
     for (seen, name) in chains {
         for problem in &seen.problems {

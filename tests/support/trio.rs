@@ -149,7 +149,7 @@ impl fmt::Display for Proxy {
             [] => "without the module",
             [Mount::Filter] => "as filter",
             [Mount::AccessLogger] => "as access logger",
-            _ => "as filter and access logger",
+            _ => "as two filters and access logger",
         })
     }
 }

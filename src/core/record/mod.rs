@@ -166,22 +166,10 @@ impl Recorder {
         self.reuse_path(stream);
     }
 
-    /// A stream is no more. Of a request over HTTP/3 Envoy writes the log after its filters are gone, and filters never
-    /// hear of it, so it is recorded here; whether it was.
-    pub fn on_delete(
-        &mut self,
-        stream: &mut Stream,
-        host: &mut impl Host,
-        sink: &mut impl Sink,
-    ) -> bool {
-        if stream.recorded || stream.is_connection() {
-            return false;
-        }
-        if !arrival::is_http3(host) {
-            return false;
-        }
-        self.on_log(stream, host, sink);
-        true
+    /// Whether a stream that is no more has to be recorded now: of a request over HTTP/3 Envoy writes the log after its
+    /// filters are gone, and filters never hear of it.
+    pub fn is_unlogged(&self, stream: &Stream, host: &mut impl Host) -> bool {
+        !stream.recorded && !stream.is_connection() && arrival::is_http3(host)
     }
 
     /// Records a stream of which everything is fetched.

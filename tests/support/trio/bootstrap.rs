@@ -1,4 +1,4 @@
-//! The bootstrap of the three proxies.
+//! The bootstrap of the proxies.
 
 use super::Mounts;
 use super::listeners::{DIMENSIONS, Direction, Maker};

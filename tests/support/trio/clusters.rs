@@ -1,4 +1,4 @@
-//! The clusters of the three proxies.
+//! The clusters of the proxies.
 
 use super::Servers;
 use super::tls::Certificates;

@@ -54,6 +54,13 @@ pub(super) fn chain(mounts: Mounts, config: &str, module: &Path) -> Value {
         let opmeter = wasm_filter("http", config, module);
         chain.push(json!({ "name": "opmeter", "typed_config": opmeter }));
     }
+    if mounts.len() > 1 {
+        // A team's own plugin beside that of the mesh.
+        let fields = config.trim_end().strip_suffix('}').unwrap_or(config);
+        let config = [fields, r#", "tcp_reporting_duration": "7s"}"#].concat();
+        let opmeter = wasm_filter("http", &config, module);
+        chain.push(json!({ "name": "opmeter_of_a_team", "typed_config": opmeter }));
+    }
     chain.extend(ALL.iter().filter(|f| !f.before).map(filter));
     let stats = format!("{TYPES}.http.grpc_stats.v3.FilterConfig");
     chain.push(json!({

@@ -1,4 +1,4 @@
-//! The listeners of the three proxies.
+//! The listeners of the proxies.
 
 use super::Mounts;
 use super::filters;

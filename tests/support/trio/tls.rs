@@ -1,4 +1,4 @@
-//! The certificates of the three proxies and the sockets made of them.
+//! The certificates of the proxies and the sockets made of them.
 
 use crate::envoy::tls::Identity;
 use crate::mesh::{PRODUCTPAGE, RATINGS};
