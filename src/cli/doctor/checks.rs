@@ -26,7 +26,7 @@ pub fn all(snapshot: &Snapshot) -> Vec<Diagnosis> {
     let ours = ours(&in_force, runs);
     let findings = in_force::findings(snapshot, &dump, &ours);
     let mut all = vec![server(snapshot)];
-    // A filter that has no module is told as that.
+    // A filter without a module has a diagnosis of its own.
     let broken = ours.is_empty() && !loading.is_empty();
     let refused = !loading.is_empty();
     all.extend(loading);
